@@ -1,0 +1,73 @@
+# Every target works on a fresh checkout: the environment is made first where it is missing.
+PYTHON ?= python3
+VENV   ?= .venv
+HOST   ?= 127.0.0.1
+PORT   ?= 8000
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test test-all browser check lint types bench network clean
+
+help:
+	@echo 'make serve     set up and open the atlas on http://$(HOST):$(PORT) (PORT= to change)'
+	@echo 'make test      the tests, without a browser'
+	@echo 'make test-all  all tests: slow ones and the browser too'
+	@echo 'make check     lint, types and tests: what CI runs'
+	@echo 'make bench     times and memory of the main commands'
+	@echo 'make network   rebuild layers/network/ from the raw graphs'
+
+# Stamp files: a second call finds them newer than what they came from and installs nothing.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'error: Python 3.11 or newer is needed (PYTHON= names another)' >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.serve
+	$(PIP) install -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.serve
+	$(PIP) install -c constraints.txt -e '.[bench]'
+	@touch $@
+
+$(VENV)/.build: $(VENV)/.serve
+	$(PIP) install -c constraints.txt -e '.[build]'
+	@touch $@
+
+setup: $(VENV)/.serve
+
+serve: $(VENV)/.serve
+	$(BIN)/atlas serve --host $(HOST) --port $(PORT)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -q -m 'not browser and not slow'
+
+test-all: $(VENV)/.test
+	$(BIN)/python -m pytest -q
+
+browser: $(VENV)/.test
+	$(BIN)/python -m pytest -q -m browser
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+check: lint types test
+
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/run.py
+
+network: $(VENV)/.build
+	$(BIN)/python -m atlas.build_network
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache
