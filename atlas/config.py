@@ -1,0 +1,102 @@
+"""Settings of the atlas: one table, read once into a frozen object. Nothing is read at import."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas.errors import BadInput, nearest
+
+SettingValue = int | float | bool | str
+
+# name, default, unit, help. The type of the default is the type of the setting.
+SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
+    ("host", "127.0.0.1", "", "address the server listens on"),
+    ("port", 8000, "", "port the server listens on"),
+    ("max_request_bytes", 1_000_000, "bytes", "a larger request is refused with 413"),
+    ("max_halts", 50, "", "most halts in one question"),
+    ("max_text_length", 200, "characters", "longest name or spec accepted in an address"),
+    ("cache_outcomes", 64, "", "outcomes a running server remembers"),
+    ("solve_time_limit_s", 60.0, "s", "time after which a solve is given up"),
+    ("solve_slots", 2, "", "solves that run at once in a server; more wait"),
+    ("solve_queue", 8, "", "solves that may wait in a server; more are refused with 503"),
+    ("snap_limit_km", 500.0, "km", "farthest a place may be from the network that serves it"),
+    ("tiles", False, "", "whether maps offer an online background, which makes requests to other hosts"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings in use; the defaults stand in `SETTINGS`."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    max_request_bytes: int = 1_000_000
+    max_halts: int = 50
+    max_text_length: int = 200
+    cache_outcomes: int = 64
+    solve_time_limit_s: float = 60.0
+    solve_slots: int = 2
+    solve_queue: int = 8
+    snap_limit_km: float = 500.0
+    tiles: bool = False
+
+
+def settings(environ: Mapping[str, str] | None = None, **overrides: SettingValue | None) -> Settings:
+    """Return the settings: defaults, then ATLAS_NAME variables, then `overrides` that are not None.
+
+    Raises BadInput with every value that does not fit and every name that is not a setting.
+    """
+    environ = os.environ if environ is None else environ
+    defaults = {name: default for name, default, _, _ in SETTINGS}
+    problems: list[str] = []
+    values: dict[str, SettingValue] = {}
+    for name, default in defaults.items():
+        raw = environ.get(f"ATLAS_{name.upper()}")
+        if raw is not None:
+            values |= _converted(name, raw, default, f"ATLAS_{name.upper()}", problems)
+    for name, value in overrides.items():
+        if name not in defaults:
+            near = nearest(name, defaults)
+            problems.append(f"unknown setting {name!r}" + (f"; nearest: {', '.join(near)}" if near else ""))
+        elif value is not None:
+            values |= _converted(name, value, defaults[name], name, problems)
+    if problems:
+        raise BadInput(problems)
+    return Settings(**values)  # type: ignore[arg-type]  # each value was converted to the type of its default
+
+
+def _converted(
+    name: str, raw: SettingValue, default: SettingValue, label: str, problems: list[str]
+) -> dict[str, SettingValue]:
+    """Return {name: value} in the type of the default, or nothing and one more problem."""
+    value: SettingValue
+    text = str(raw).strip()
+    try:
+        if isinstance(default, bool):
+            value = {"1": True, "true": True, "yes": True, "on": True}.get(text.lower(), False)
+            if not value and text.lower() not in {"0", "false", "no", "off", ""}:
+                raise ValueError
+        elif isinstance(default, str):
+            value = text
+        else:
+            value = type(default)(text)
+            if not 0 <= value < 1e12 or (name == "port" and value > 65535):
+                raise ValueError
+    except ValueError:
+        problems.append(f"{label} is {text[:80]!r}; expected a {type(default).__name__} like {default!r}")
+        return {}
+    return {name: value}
+
+
+def data_dir(name: str) -> Path:
+    """Return the directory of shipped data, `layers` or `templates`.
+
+    A checkout has it beside the package; an installed atlas has it inside, as `_layers` and `_templates`.
+    """
+    package = Path(__file__).resolve().parent
+    inside, beside = package / f"_{name}", package.parent / name
+    for candidate in (inside, beside):
+        if candidate.is_dir():
+            return candidate
+    raise BadInput(f"the shipped {name} are missing: looked in {inside} and {beside}")

@@ -1,0 +1,84 @@
+"""Every error the atlas raises on purpose.
+
+Each leaf also inherits the built-in a stranger would catch. `problems` lists everything that is wrong, not only the
+first thing; `exit_code` is what the command line returns.
+"""
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+
+
+class AtlasError(Exception):
+    """Base of all errors raised on purpose; `problems` is the full list, `exit_code` the command's."""
+
+    exit_code = 1
+
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems: list[str] = [problems] if isinstance(problems, str) else [str(p) for p in problems]
+        super().__init__("; ".join(self.problems))
+
+
+class BadInput(AtlasError, ValueError):
+    """Something the user gave is wrong: an id, a file, a share, a row."""
+
+    exit_code = 2
+
+
+class UnknownName(BadInput, LookupError):
+    """A name that is not known, with the nearest known ones.
+
+    `what` is the kind of thing ("passage"), `name` what was given, `nearest` a list of known names.
+    """
+
+    def __init__(self, what: str, name: str, nearest: Iterable[str] = ()) -> None:
+        self.what, self.name, self.nearest = what, str(name), list(nearest)
+        super().__init__(unknown_name_text(what, self.name, self.nearest))
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, list[str]]]:
+        return type(self), (self.what, self.name, self.nearest)
+
+
+class LayerError(BadInput):
+    """The layer files do not hold what the schema says."""
+
+
+class NoAnswer(AtlasError):
+    """The question was fine but has no answer."""
+
+
+class NoPath(NoAnswer):
+    """No way leads from here to there."""
+
+
+class SolverFailure(NoAnswer, RuntimeError):
+    """The solver stopped without an optimum."""
+
+
+class WriteFailure(AtlasError, OSError):
+    """A file could not be written whole."""
+
+
+def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """Return up to `n` known names that look most like `name`, best first; case and accents do not matter."""
+    folded: dict[str, str] = {}
+    for k in known:
+        folded.setdefault(fold(k), k)
+    wanted = fold(str(name)[:200])
+    hits = difflib.get_close_matches(wanted, folded, n=n, cutoff=0.5)
+    if len(hits) < n and len(wanted) >= 3:
+        hits += [k for k in sorted(folded) if wanted in k and k not in hits][: n - len(hits)]
+    return [folded[h] for h in hits]
+
+
+def fold(text: str) -> str:
+    """Return `text` in lower case without accents, spaces and underscores as hyphens."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return "-".join(plain.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def unknown_name_text(what: str, name: str, near: Iterable[str]) -> str:
+    """Return the one sentence that refuses an unknown name and offers the nearest known ones."""
+    shown = name if len(name) <= 80 else name[:77] + "..."
+    near = list(near)
+    return f"unknown {what} {shown!r}" + (f"; nearest: {', '.join(near)}" if near else "")

@@ -1,0 +1,242 @@
+"""Places on the globe: lengths, the antimeridian, nearest points, the country of a point.
+
+Coordinates are (lon, lat) in degrees, EPSG:4326. This is the only module that knows another reference system.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pyproj import Geod
+from scipy.spatial import cKDTree
+from shapely import STRtree, get_coordinates, make_valid, transform
+from shapely import points as shapely_points
+from shapely.affinity import translate
+from shapely.geometry import (
+    GeometryCollection,
+    LineString,
+    MultiLineString,
+    MultiPoint,
+    MultiPolygon,
+    Point,
+    Polygon,
+    box,
+    shape,
+)
+from shapely.geometry.base import BaseGeometry
+from shapely.geometry.polygon import orient
+
+CRS = "EPSG:4326"
+PROJECTED_CRS = "ESRI:54030"  # Robinson, for figures of the whole world
+EARTH_RADIUS_KM = 6371.0088  # mean radius (IUGG); only nearest-point searches use the sphere
+
+_GEOD = Geod(ellps="WGS84")
+
+FloatArray = NDArray[np.float64]
+
+
+def geodesic_km(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> FloatArray:
+    """Return the geodesic length in km between points on WGS84, elementwise and broadcast.
+
+    Longitudes may lie outside +-180. A scalar input gives a zero-dimensional array.
+    """
+    parts = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (lon1, lat1, lon2, lat2)))
+    flat = [np.ascontiguousarray(p.ravel()) for p in parts]
+    _, _, metres = _GEOD.inv(*flat)
+    return np.asarray(metres, dtype=float).reshape(parts[0].shape) / 1000.0
+
+
+def line_km(coords: ArrayLike | BaseGeometry) -> float:
+    """Return the geodesic length in km of a line given as (n, 2) coordinates or as a geometry."""
+    if isinstance(coords, BaseGeometry):
+        parts = getattr(coords, "geoms", [coords])
+        return float(sum(line_km(get_coordinates(p)) for p in parts if not p.is_empty))
+    xy = np.asarray(coords, dtype=float)
+    if len(xy) < 2:
+        return 0.0
+    return float(geodesic_km(xy[:-1, 0], xy[:-1, 1], xy[1:, 0], xy[1:, 1]).sum())
+
+
+def wrap_lon(lon: ArrayLike) -> FloatArray:
+    """Return longitudes brought into [-180, 180); 180 itself stays 180."""
+    lon = np.asarray(lon, dtype=float)
+    wrapped = (lon + 180.0) % 360.0 - 180.0
+    return np.where((wrapped == -180.0) & (lon > 0), 180.0, wrapped)
+
+
+def unwrap(coords: ArrayLike) -> FloatArray:
+    """Return (n, 2) coordinates with continuous longitudes: no step is longer than 180 degrees.
+
+    The first longitude is kept; later ones may leave [-180, 180].
+    """
+    xy = np.array(coords, dtype=float).reshape(-1, 2)
+    if len(xy):
+        xy[:, 0] = np.unwrap(xy[:, 0], period=360.0)
+    return xy
+
+
+def split_antimeridian(geometry: BaseGeometry) -> BaseGeometry:
+    """Return the geometry cut at the antimeridian, every part within [-180, 180] (RFC 7946, 3.1.9).
+
+    Input longitudes are continuous and may exceed 180. Lines and polygons that need a cut become Multi geometries.
+    """
+    if geometry.is_empty:
+        return geometry
+    if isinstance(geometry, Point):
+        return Point(float(wrap_lon(geometry.x)), geometry.y)
+    if isinstance(geometry, MultiPoint):
+        return MultiPoint([split_antimeridian(p) for p in geometry.geoms])
+    west, _, east, _ = geometry.bounds
+    first, last = int(np.floor((west + 180.0) / 360.0)), int(np.ceil((east - 180.0) / 360.0))
+    if first >= 0 and last <= 0:
+        return geometry
+    parts: list[BaseGeometry] = []
+    for turn in range(first, max(last, first) + 1):
+        window = box(-180.0 + 360.0 * turn, -90.0, 180.0 + 360.0 * turn, 90.0)
+        piece = translate(geometry.intersection(window), xoff=-360.0 * turn)
+        parts += _same_dimension(_clamped(piece), geometry)
+    if not parts:
+        return type(geometry)()
+    if len(parts) == 1:
+        return parts[0]
+    return MultiPolygon(parts) if isinstance(parts[0], Polygon) else MultiLineString(parts)
+
+
+def _clamped(geometry: BaseGeometry) -> BaseGeometry:
+    """Return the geometry with longitudes that rounding pushed past +-180 brought back."""
+    return transform(geometry, lambda xy: np.column_stack([np.clip(xy[:, 0], -180.0, 180.0), xy[:, 1]]))
+
+
+def _same_dimension(piece: BaseGeometry, like: BaseGeometry) -> list[BaseGeometry]:
+    """Return the parts of `piece` that have the dimension of `like`; touching points and edges are dropped."""
+    wanted = Polygon if isinstance(like, Polygon | MultiPolygon) else LineString
+    found = [g for g in getattr(piece, "geoms", [piece]) if isinstance(g, wanted) and not g.is_empty]
+    return [g for g in found if (g.area if wanted is Polygon else g.length) > 0]
+
+
+def right_hand(geometry: BaseGeometry) -> BaseGeometry:
+    """Return the geometry with exterior rings counter-clockwise and holes clockwise (RFC 7946, 3.1.6)."""
+    if isinstance(geometry, Polygon):
+        return orient(geometry, 1.0)
+    if isinstance(geometry, MultiPolygon):
+        return MultiPolygon([orient(p, 1.0) for p in geometry.geoms])
+    if isinstance(geometry, GeometryCollection):
+        return GeometryCollection([right_hand(g) for g in geometry.geoms])
+    return geometry
+
+
+def country_of(points: ArrayLike, countries: gpd.GeoDataFrame, max_km: float = 0.0) -> list[str]:
+    """Return the ISO3 code of the country that holds each (lon, lat), "" where none does.
+
+    `countries` is indexed by iso3. With `max_km` a point off every country takes the nearest within that distance
+    (coasts are generalised, harbours lie in the water).
+    """
+    xy = np.asarray(points, dtype=float).reshape(-1, 2)
+    xy = np.column_stack([wrap_lon(xy[:, 0]), xy[:, 1]])
+    codes = [str(c) for c in countries.index]
+    tree = STRtree(shapely_points(xy))
+    held, point = tree.query(countries.geometry.to_numpy(), predicate="intersects")
+    found = [""] * len(xy)
+    for i, j in sorted(zip(held.tolist(), point.tolist(), strict=True), reverse=True):
+        found[j] = codes[i]  # on a shared border the country that comes first in the table holds the point
+    if max_km > 0:
+        for j in (j for j, code in enumerate(found) if not code):
+            found[j] = _nearest_country(float(xy[j, 0]), float(xy[j, 1]), countries, codes, max_km)
+    return found
+
+
+def _nearest_country(lon: float, lat: float, countries: gpd.GeoDataFrame, codes: list[str], max_km: float) -> str:
+    """Return the code of the country nearest to a point, "" if none is within `max_km`."""
+    dy = max_km / 110.0
+    dx = dy / max(float(np.cos(np.radians(lat))), 0.05)
+    near = countries.sindex.query(box(lon - dx, lat - dy, lon + dx, lat + dy))
+    distances = {codes[i]: distance_km(lon, lat, countries.geometry.iloc[i]) for i in near}
+    best = min(distances, key=lambda code: (distances[code], code), default="")
+    return best if best and distances[best] <= max_km else ""
+
+
+def distance_km(lon: float, lat: float, geometry: BaseGeometry) -> float:
+    """Return the distance in km from a point to a geometry, 0 inside; good to a percent below 1,000 km.
+
+    Works in a local plane (longitudes shrunk by the cosine of the latitude), which is enough for tolerances.
+    """
+    squeeze = max(float(np.cos(np.radians(lat))), 0.01)
+
+    def local(xy: FloatArray) -> FloatArray:
+        east = (xy[:, 0] - lon + 180.0) % 360.0 - 180.0
+        return np.column_stack([east * squeeze, xy[:, 1] - lat]) * (np.pi / 180.0 * EARTH_RADIUS_KM)
+
+    window = box(lon - 15.0 / squeeze, lat - 15.0, lon + 15.0 / squeeze, lat + 15.0)
+    close = geometry.intersection(window) if geometry.is_valid else make_valid(geometry).intersection(window)
+    target = geometry if close.is_empty else close
+    return float(transform(target, local).distance(Point(0.0, 0.0)))
+
+
+def sphere_xyz(lon: ArrayLike, lat: ArrayLike) -> FloatArray:
+    """Return (n, 3) points on the unit sphere."""
+    lam, phi = np.radians(np.asarray(lon, dtype=float)), np.radians(np.asarray(lat, dtype=float))
+    return np.column_stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)])
+
+
+class NearestIndex:
+    """Nearest of many points on the globe, the antimeridian and the poles included."""
+
+    def __init__(self, lon: ArrayLike, lat: ArrayLike) -> None:
+        self._tree = cKDTree(sphere_xyz(np.atleast_1d(lon), np.atleast_1d(lat)))
+
+    def query(self, lon: ArrayLike, lat: ArrayLike, k: int = 1) -> tuple[NDArray[np.intp], FloatArray]:
+        """Return (positions, km along the sphere), each (n,) or (n, k)."""
+        chord, positions = self._tree.query(sphere_xyz(np.atleast_1d(lon), np.atleast_1d(lat)), k=k)
+        return positions, chord_km(chord)
+
+    def within(self, lon: float, lat: float, km: float) -> list[int]:
+        """Return the positions of all points within `km`, in ascending order."""
+        chord = 2.0 * np.sin(min(km / EARTH_RADIUS_KM, np.pi) / 2.0)
+        return sorted(int(i) for i in self._tree.query_ball_point(sphere_xyz(lon, lat)[0], chord))
+
+
+def chord_km(chord: ArrayLike) -> FloatArray:
+    """Return arc lengths in km for chords of the unit sphere."""
+    return 2.0 * EARTH_RADIUS_KM * np.arcsin(np.clip(np.asarray(chord, dtype=float) / 2.0, 0.0, 1.0))
+
+
+def point_at(coords: ArrayLike, share: float) -> tuple[float, float]:
+    """Return the (lon, lat) at a share (0 to 1) of the geodesic length of a line."""
+    xy = unwrap(coords)
+    steps = geodesic_km(xy[:-1, 0], xy[:-1, 1], xy[1:, 0], xy[1:, 1])
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    target = min(max(share, 0.0), 1.0) * along[-1]
+    i = min(int(np.searchsorted(along, target, side="right")) - 1, len(steps) - 1)
+    part = 0.0 if steps[i] == 0 else (target - along[i]) / steps[i]
+    lon, lat = xy[i] + part * (xy[i + 1] - xy[i])
+    return float(wrap_lon(lon)), float(lat)
+
+
+def bounds_of(geometries: Iterable[BaseGeometry]) -> tuple[float, float, float, float]:
+    """Return (west, south, east, north) of all geometries together; the whole world if there is none."""
+    all_xy = [get_coordinates(g) for g in geometries if not g.is_empty]
+    if not all_xy:
+        return (-180.0, -90.0, 180.0, 90.0)
+    xy = np.vstack(all_xy)
+    return (float(xy[:, 0].min()), float(xy[:, 1].min()), float(xy[:, 0].max()), float(xy[:, 1].max()))
+
+
+def from_geojson(member: dict[str, Any]) -> BaseGeometry:
+    """Return the geometry of a GeoJSON geometry object."""
+    return shape(member)
+
+
+def parse_lonlat(text: str) -> tuple[float, float] | None:
+    """Return (lon, lat) of a text like `-115.5,35.5`, None if it is not a pair of finite numbers on the globe."""
+    parts: Sequence[str] = text.split(",")
+    if len(parts) != 2:
+        return None
+    try:
+        lon, lat = float(parts[0]), float(parts[1])
+    except ValueError:
+        return None
+    if not (np.isfinite(lon) and np.isfinite(lat) and -360.0 <= lon <= 360.0 and -90.0 <= lat <= 90.0):
+        return None
+    return float(wrap_lon(lon)), lat
