@@ -33,10 +33,6 @@ $(VENV)/.test: $(VENV)/.serve
 	$(PIP) install -c constraints.txt -e '.[test]'
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.serve
-	$(PIP) install -c constraints.txt -e '.[bench]'
-	@touch $@
-
 $(VENV)/.build: $(VENV)/.serve
 	$(PIP) install -c constraints.txt -e '.[build]'
 	@touch $@
@@ -63,7 +59,7 @@ types: $(VENV)/.test
 
 check: lint types test
 
-bench: $(VENV)/.bench
+bench: $(VENV)/.serve
 	$(BIN)/python benchmarks/run.py
 
 network: $(VENV)/.build

@@ -1,0 +1,298 @@
+"""Write layers and results for GIS tools: GeoJSON, GeoPackage, CSV.
+
+Nothing is computed here but ids and joins: tables come from the layers and from an outcome, geometry from its routes.
+Feature ids are stable: the same lane has the same id in every halt, so before, after and change can be joined.
+"""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from atlas import geo
+from atlas.errors import BadInput, UnknownName, WriteFailure, nearest
+from atlas.export_files import check_target_file, check_target_folder, write_file, write_folder
+from atlas.export_geojson import collection_text, plain
+
+LAYERS = ("facilities", "ports", "passages", "network", "flows", "changes")
+SUFFIXES = (".geojson", ".gpkg", ".csv")
+
+ATTRIBUTION = (
+    "Rails and roads (c) OpenStreetMap contributors, ODbL 1.0. "
+    "Sea lanes: searoute (Apache-2.0), after Eurostat SeaRoute (EUPL-1.2) and the Oak Ridge network. "
+    "Countries and coast: Natural Earth, public domain."
+)
+LICENCE = "ODbL-1.0 AND EUPL-1.2"  # of the parts that hold routed geometry; figures and facts: see sources.csv
+TITLES = {
+    "facilities": "Facilities: normal output, limit, use before and after, tonnes a year",
+    "ports": "Ports with rare-earth tonnes through them before and after",
+    "passages": "Gate lines of passages with rare-earth tonnes through them before and after",
+    "network": "Sea lanes, rails and roads that routing uses",
+    "flows": "Flows along their routes, one row per route of a lane and state",
+    "changes": "Change of each lane: lost, reduced, kept, grown, new",
+}
+FLOW_COLUMNS = (
+    "state", "commodity", "element", "grade", "from_id", "from_country", "to_id", "to_country", "tonnes", "distance_km",
+    "days", "cost_usd_t", "passages", "ports", "borders", "route_id",
+)  # fmt: skip
+LANE = ("from_id", "to_id", "commodity", "element", "grade")
+RESULT_FILES = (
+    "summary.json", "flows.csv", "flows.geojson", "changes.geojson", "facilities.geojson", "atlas.gpkg", "map.html",
+    "certificate.npz",
+)  # fmt: skip
+
+
+def layer_table(outcome: Any, layer: str) -> gpd.GeoDataFrame:
+    """Return a layer as a table indexed by stable feature id, geometry in EPSG:4326.
+
+    `outcome` is an Outcome, or Layers for the layers that need no flows (facilities, ports, passages, network); then
+    the columns of results are left out. Longitudes of routes may be continuous beyond +-180. Raises UnknownName.
+    """
+    if layer not in LAYERS:
+        raise UnknownName("layer", layer, nearest(layer, (*LAYERS, "all")) or LAYERS)
+    if layer in ("flows", "changes"):
+        if not hasattr(outcome, "flows"):
+            raise BadInput(f"the layer {layer} needs a solved outcome")
+        table = _flows(outcome) if layer == "flows" else _changes(outcome)
+        return _with_routes(table, outcome)
+    layers = getattr(outcome, "layers", outcome)
+    if layer == "network":
+        return _network(layers)
+    table = getattr(layers, layer).copy()
+    if layer == "facilities":
+        table = table.rename(columns={"unit": "capacity_unit"})
+    if hasattr(outcome, "flows"):
+        return _with_facility_results(table, outcome) if layer == "facilities" else _with_traffic(table, outcome, layer)
+    return table
+
+
+def layer_text(outcome: Any, layer: str) -> str:
+    """Return a layer as RFC 7946 text (see `layer_table`)."""
+    return collection_text(layer_table(outcome, layer), _members(outcome, layer))
+
+
+def layer_geojson(outcome: Any, layer: str) -> dict[str, Any]:
+    """Return a layer as a strict RFC 7946 FeatureCollection."""
+    return json.loads(layer_text(outcome, layer))
+
+
+def write_layer(outcome: Any, layer: str, path: str | Path) -> None:
+    """Write one layer to .geojson, .gpkg or .csv, or `all` of them to one .gpkg; whole or not at all."""
+    target = check_layer_target(layer, path)
+    names = LAYERS if layer == "all" else (layer,)
+    suffix = target.suffix.lower()
+    if suffix == ".gpkg":
+        write_file(target, partial(_write_gpkg, outcome=outcome, names=names))
+    elif suffix == ".csv":
+        table = layer_table(outcome, layer)
+        write_file(target, lambda fresh: _write_csv(table, fresh))
+    else:
+        text = layer_text(outcome, layer)
+        write_file(target, lambda fresh: _write_text(text, fresh))
+
+
+def check_layer_target(layer: str, path: str | Path) -> Path:
+    """Return the path if the layer exists and may be written there; raise before any long computation if not."""
+    if layer not in (*LAYERS, "all"):
+        raise UnknownName("layer", layer, nearest(layer, (*LAYERS, "all")) or LAYERS)
+    return check_target_file(path, (".gpkg",) if layer == "all" else SUFFIXES)
+
+
+def write_page(path: str | Path, page: str) -> None:
+    """Write an HTML page, whole or not at all."""
+    write_file(check_target_file(path, (".html",)), lambda fresh: _write_text(page, fresh))
+
+
+def check_result_folder(out_dir: str | Path, force: bool = False) -> Path:
+    """Return the folder if a result may be written there; raise before any long computation if not."""
+    return check_target_folder(out_dir, frozenset(RESULT_FILES), force)
+
+
+def write_outcome(outcome: Any, out_dir: str | Path, force: bool = False, *, page: str | Callable[[], str]) -> None:
+    """Write a result folder (RESULT_FILES), whole or not at all; `page` is the map as HTML or what makes it.
+
+    Raises BadInput where the folder holds something (unless `force` and it is an earlier result), WriteFailure where it
+    cannot be written.
+    """
+    folder = check_result_folder(out_dir, force)
+    html = page if isinstance(page, str) else page()
+    tables = {name: layer_table(outcome, name) for name in LAYERS if name != "network"}
+    summary = json.dumps(outcome.summary, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+    def geojson(layer: str) -> Callable[[Path], None]:
+        return lambda fresh: _write_text(collection_text(tables[layer], _members(outcome, layer)), fresh)
+
+    write_folder(folder, {
+        "summary.json": lambda fresh: _write_text(summary, fresh),
+        "flows.csv": lambda fresh: flows_csv(outcome).to_csv(fresh, index=False, lineterminator="\n"),
+        "flows.geojson": geojson("flows"),
+        "changes.geojson": geojson("changes"),
+        "facilities.geojson": geojson("facilities"),
+        "atlas.gpkg": lambda fresh: _write_gpkg(fresh, outcome, tuple(tables), tables),
+        "map.html": lambda fresh: _write_text(html, fresh),
+        "certificate.npz": lambda fresh: np.savez_compressed(fresh, allow_pickle=False, **outcome.certificate_arrays),
+    })  # fmt: skip
+
+
+def flows_csv(outcome: Any) -> pd.DataFrame:
+    """Return the flows in the columns and order of `flows.csv`, numbers not rounded, lists joined by semicolons."""
+    table = outcome.flows[list(FLOW_COLUMNS)].copy()
+    for name in ("passages", "ports", "borders"):
+        table[name] = [plain(v) for v in table[name].tolist()]
+    return table
+
+
+def _flows(outcome: Any) -> pd.DataFrame:
+    """Return flows_csv indexed by lane, state and route."""
+    table = flows_csv(outcome)
+    lane = lane_ids(table)
+    table.insert(0, "lane_id", lane)
+    route = [f"-{r}" if r else "" for r in table["route_id"].fillna("").astype(str)]
+    ids = _unique(f"{a}-{s}{r}" for a, s, r in zip(lane, table["state"], route, strict=True))
+    return table.set_index(pd.Index(ids, name="id"))
+
+
+def _changes(outcome: Any) -> pd.DataFrame:
+    """Return the changes indexed by lane."""
+    table = outcome.changes.drop(columns="id", errors="ignore").copy()
+    return table.set_index(pd.Index(_unique(lane_ids(table)), name="id"))
+
+
+def lane_ids(table: pd.DataFrame) -> list[str]:
+    """Return the id of each row's lane: from, to, commodity, element and grade, hyphenated, in lower case."""
+    columns = [table[c].fillna("").astype(str).str.lower().tolist() for c in LANE]
+    return ["-".join(part for part in row if part) for row in zip(*columns, strict=True)]
+
+
+def _unique(ids: Any) -> list[str]:
+    """Return the ids with -2, -3 ... added to those that stand twice, in order."""
+    seen: dict[str, int] = {}
+    out = []
+    for name in ids:
+        seen[name] = seen.get(name, 0) + 1
+        out.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return out
+
+
+def _with_routes(table: pd.DataFrame, outcome: Any) -> gpd.GeoDataFrame:
+    """Return the table with the geometry of each row's route; rows of one route share one object."""
+    names = table["route_id"].fillna("").astype(str).tolist()
+    known: dict[str, BaseGeometry | None] = {n: outcome.geometry(n) if n else None for n in dict.fromkeys(names)}
+    shapes = gpd.GeoSeries([known[n] for n in names], index=table.index, crs=geo.CRS)
+    return gpd.GeoDataFrame(table, geometry=shapes, crs=geo.CRS)
+
+
+def _with_facility_results(table: gpd.GeoDataFrame, outcome: Any) -> gpd.GeoDataFrame:
+    """Return the facilities with what each makes before and after; null where a facility is not in the model."""
+    results = outcome.facilities[["baseline_t", "halted_t", "normal_t", "limit_t", "unit"]]
+    return table.join(results)
+
+
+def _with_traffic(table: gpd.GeoDataFrame, outcome: Any, layer: str) -> gpd.GeoDataFrame:
+    """Return ports or passages with the tonnes through each, before and after; 0 where nothing passes."""
+    kind = {"ports": "port", "passages": "passage"}[layer]
+    for state in ("baseline", "halted"):
+        tonnes = outcome.summary[state]["throughput_t"][kind]
+        table[f"{state}_t"] = [float(tonnes.get(i, 0.0)) for i in table.index]
+    table["change_t"] = table["halted_t"] - table["baseline_t"]
+    return table
+
+
+def _network(layers: Any) -> gpd.GeoDataFrame:
+    """Return the edges that routing uses."""
+    from atlas import network  # heavy, and needed by this layer only
+
+    return network.load(layers).edges()
+
+
+def _members(outcome: Any, layer: str) -> dict[str, Any]:
+    """Return the extra members of a collection: what it is, for which halts, whose data."""
+    members: dict[str, Any] = {"name": layer, "title": TITLES[layer], "attribution": ATTRIBUTION, "licence": LICENCE}
+    if hasattr(outcome, "flows"):
+        members["scenario"] = outcome.summary["scenario"]
+    return members
+
+
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _write_csv(table: gpd.GeoDataFrame, path: Path) -> None:
+    """Write a table with its id first and its geometry last, as WKT cut at the antimeridian."""
+    out = pd.DataFrame(table.drop(columns=table.geometry.name))
+    _make_plain(out)
+    known: dict[int, str] = {}
+    shapes = table.geometry.to_numpy()
+    for shape in shapes:
+        if id(shape) not in known:
+            known[id(shape)] = _wkt(shape)
+    out["WKT"] = [known[id(shape)] for shape in shapes]
+    out.to_csv(path, index_label="id", lineterminator="\n")
+
+
+def _wkt(shape: BaseGeometry | None) -> str:
+    """Return well-known text to 6 decimals, empty for nothing."""
+    if shape is None or shape.is_empty:
+        return ""
+    return shapely.to_wkt(geo.split_antimeridian(shape), rounding_precision=6)
+
+
+def _make_plain(table: pd.DataFrame) -> None:
+    """Make lists and other Python objects of a table of our own into text, in place."""
+    for name in [c for c in table.columns if table[c].dtype == object]:
+        table[name] = [plain(v) for v in table[name].tolist()]
+
+
+def _write_gpkg(
+    path: Path, outcome: Any, names: tuple[str, ...], tables: dict[str, gpd.GeoDataFrame] | None = None
+) -> None:
+    """Write layers into one GeoPackage with title, attribution and licence in its metadata.
+
+    GDAL stamps the time into the file; the stamp is fixed so that the same input gives the same bytes.
+    """
+    stamp = {"OGR_CURRENT_DATE": "2024-01-01T00:00:00.000Z"}
+    about = {"attribution": ATTRIBUTION, "licence": LICENCE, "generator": "rare-earth atlas"}
+    if hasattr(outcome, "flows"):
+        about["scenario"] = json.dumps(outcome.summary["scenario"], ensure_ascii=False)
+    pyogrio.set_gdal_config_options(stamp)
+    try:
+        for name in names:
+            table = _gis_table(tables[name] if tables else layer_table(outcome, name))
+            kind = _geometry_type(table)
+            pyogrio.write_dataframe(
+                table, path, layer=name, driver="GPKG", geometry_type=kind, promote_to_multi=kind.startswith("Multi"),
+                dataset_metadata=about if name == names[0] else None,  # given again, GDAL would put it in a side file
+                layer_metadata={"title": TITLES[name], **about},
+                layer_options={"FID": "fid", "GEOMETRY_NAME": "geom", "DESCRIPTION": TITLES[name]},
+            )  # fmt: skip
+    finally:
+        pyogrio.set_gdal_config_options(dict.fromkeys(stamp))
+    if sorted(pyogrio.list_layers(path)[:, 0]) != sorted(names):
+        raise WriteFailure(f"{path.name} came out incomplete")
+
+
+def _gis_table(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the table with its id as a column, plain values, geometry cut at the antimeridian."""
+    known: dict[int, BaseGeometry | None] = {}
+    shapes = table.geometry.to_numpy()
+    for shape in shapes:
+        if id(shape) not in known:
+            known[id(shape)] = None if shape is None or shape.is_empty else geo.split_antimeridian(shape)
+    out = pd.DataFrame(table.drop(columns=table.geometry.name)).rename_axis("id").reset_index()
+    _make_plain(out)
+    return gpd.GeoDataFrame(out, geometry=[known[id(shape)] for shape in shapes], crs=geo.CRS)
+
+
+def _geometry_type(table: gpd.GeoDataFrame) -> str:
+    """Return the type of the layer: points stay single, lines and polygons are multi."""
+    kinds = {str(k).removeprefix("Multi") for k in table.geometry.geom_type.dropna().unique()}
+    kind = next(iter(sorted(kinds)), "LineString")
+    return kind if kind == "Point" else f"Multi{kind}"

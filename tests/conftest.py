@@ -1,0 +1,18 @@
+"""What several tests share."""
+
+from typing import Any
+
+import pytest
+from fake_outcome import fake_outcome
+
+
+@pytest.fixture
+def outcome() -> Any:
+    """Return the small invented outcome of a halt, with a route for each change as a real one has."""
+    made = fake_outcome()
+    if "route_id" not in made.changes:
+        flows = made.flows.sort_values("state", ascending=False)  # the halted route first
+        lane = ["from_id", "to_id", "commodity", "element", "grade"]
+        routes = flows.drop_duplicates(lane)[[*lane, "route_id"]]
+        made.changes = made.changes.merge(routes, on=lane, how="left")
+    return made
