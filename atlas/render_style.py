@@ -1,0 +1,164 @@
+"""How things look: colours, shapes, dashes and widths, in one place for the map, its legend and its layer control.
+
+Colours are those of Okabe and Ito, told apart with any common colour blindness; nothing is told by colour alone.
+"""
+
+import math
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+STAGES = ("mine", "separation", "metal", "magnet", "recycling")
+COMMODITIES = ("concentrate", "oxide", "metal", "magnet", "scrap")
+
+# stage or commodity -> colour; a stage has the colour of what it makes
+COLOURS = {
+    "mine": "#E69F00",
+    "separation": "#56B4E9",
+    "metal": "#0072B2",
+    "magnet": "#B6507F",
+    "recycling": "#009E73",
+    "concentrate": "#E69F00",
+    "oxide": "#56B4E9",
+    "scrap": "#009E73",
+    "demand": "#333D4A",
+}
+SHAPES = {
+    "mine": "triangle",
+    "separation": "square",
+    "metal": "diamond",
+    "magnet": "circle",
+    "recycling": "pentagon",
+    "demand": "cross",
+}
+STAGE_LABELS = {
+    "mine": "Mines",
+    "separation": "Separation",
+    "metal": "Metal and alloy",
+    "magnet": "Magnet makers",
+    "recycling": "Recycling",
+}
+COMMODITY_LABELS = {
+    "concentrate": "Concentrate",
+    "oxide": "Oxide",
+    "metal": "Metal and alloy",
+    "magnet": "Magnets",
+    "scrap": "Scrap",
+}
+COMMODITY_UNITS = {
+    "concentrate": "t REO",
+    "oxide": "t oxide",
+    "metal": "t metal",
+    "magnet": "t magnets",
+    "scrap": "t REO in scrap",
+}
+UNIT_LABELS = {"t_reo": "t REO a year", "t_metal": "t metal a year", "t_magnet": "t magnets a year"}
+
+# kind of change on a stretch: colour, dash in pixels, label
+CHANGES: dict[str, tuple[str, tuple[int, ...], str]] = {
+    "lost": ("#C43B00", (2, 5), "Lost: nothing left"),
+    "reduced": ("#E69F00", (9, 4), "Reduced"),
+    "kept": ("#9AA3AE", (), "Kept"),
+    "grown-ally": ("#0072B2", (), "Grown, allied source"),
+    "new-ally": ("#0072B2", (13, 4, 3, 4), "New, allied source"),
+    "grown-other": ("#8A3F86", (), "Grown, other source"),
+    "new-other": ("#8A3F86", (13, 4, 3, 4), "New, other source"),
+}
+SOURCES = {"ally": ("#0072B2", "Allied source"), "other": ("#D55E00", "Other source")}
+
+WIDTH_MIN_PX, WIDTH_AT_100_KT_PX = 0.7, 13.0
+RADIUS_MIN_PX, RADIUS_AT_100_KT_PX = 3.5, 19.0
+
+ATTRIBUTION = (
+    ("Land routes", "© OpenStreetMap contributors, ODbL 1.0"),
+    ("Sea routes", "searoute (Apache-2.0), from Eurostat SeaRoute (EUPL-1.2) and Oak Ridge"),
+    ("Countries", "Natural Earth, public domain"),
+    ("Map", "Leaflet, Folium"),
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One line of a legend: a drawing and what it means."""
+
+    swatch: Markup
+    label: str
+    group: str = ""
+
+
+def width_px(tonnes: float) -> float:
+    """Return the width of a flow of so many tonnes a year: it grows with the square root."""
+    return max(WIDTH_MIN_PX, WIDTH_AT_100_KT_PX * math.sqrt(max(tonnes, 0.0) / 100_000))
+
+
+def radius_px(tonnes: float) -> float:
+    """Return the radius of a facility with so much output: its area grows with the output."""
+    return max(RADIUS_MIN_PX, RADIUS_AT_100_KT_PX * math.sqrt(max(tonnes, 0.0) / 100_000))
+
+
+def line_swatch(colour: str, dash: tuple[int, ...] = (), width: float = 3.0) -> Markup:
+    """Return a short line as SVG; attributes, not styles, so that a strict policy lets it pass."""
+    pattern = Markup(' stroke-dasharray="{}"').format(" ".join(map(str, dash))) if dash else ""
+    height = max(12, math.ceil(width) + 2)
+    return Markup(
+        '<svg class="swatch" width="34" height="{h}" viewBox="0 0 34 {h}" aria-hidden="true" focusable="false">'
+        '<path d="M1 {m}H33" fill="none" stroke="{c}" stroke-width="{w}"{p}/></svg>'
+    ).format(h=height, m=height / 2, c=colour, w=round(width, 1), p=pattern)
+
+
+def shape_swatch(shape: str, colour: str, radius: float = 6.0, hollow: bool = False) -> Markup:
+    """Return a facility's symbol as SVG."""
+    size = math.ceil(2 * radius + 4)
+    c = size / 2
+    stroke = "#1F2933" if not hollow else colour
+    fill = colour if not hollow else "#FFFFFF"
+    body = {
+        "circle": Markup('<circle cx="{c}" cy="{c}" r="{r}"').format(c=c, r=radius * 0.9),
+        "cross": Markup('<path d="M{a} {c}H{b}M{c} {a}V{b}"').format(a=c - radius * 0.8, b=c + radius * 0.8, c=c),
+    }.get(shape)
+    if body is None:
+        points = " ".join(f"{c + radius * x:.2f},{c + radius * y:.2f}" for x, y in polygon(shape))
+        body = Markup('<polygon points="{}"').format(points)
+    return Markup(
+        '<svg class="swatch" width="{s}" height="{s}" viewBox="0 0 {s} {s}" aria-hidden="true" focusable="false">'
+        '{b} fill="{f}" stroke="{k}" stroke-width="{w}"/></svg>'
+    ).format(s=size, b=body, f=fill, k=stroke, w=2.2 if shape == "cross" else 1)
+
+
+def polygon(shape: str) -> list[tuple[float, float]]:
+    """Return the corners of a symbol around (0, 0) with about the area of a unit circle, y downwards."""
+    corners, turn, reach = {"triangle": (3, 0.0, 1.3), "square": (4, 0.125, 1.2), "diamond": (4, 0.0, 1.25)}.get(
+        shape, (5, 0.0, 1.12)
+    )
+    angles = [2 * math.pi * (k / corners + turn) - math.pi / 2 for k in range(corners)]
+    return [(round(reach * math.cos(t), 3), round(reach * math.sin(t), 3)) for t in angles]
+
+
+def style_sheet() -> dict[str, object]:
+    """Return what the page's script needs to draw with the same looks."""
+    return {
+        "colours": COLOURS,
+        "shapes": {stage: (polygon(s) if s not in ("circle", "cross") else s) for stage, s in SHAPES.items()},
+        "stages": STAGES,
+        "stageLabels": STAGE_LABELS,
+        "commodities": COMMODITIES,
+        "commodityLabels": COMMODITY_LABELS,
+        "commodityUnits": COMMODITY_UNITS,
+        "changes": {k: {"colour": c, "dash": d, "label": t} for k, (c, d, t) in CHANGES.items()},
+        "sources": {k: {"colour": c, "label": t} for k, (c, t) in SOURCES.items()},
+        "width": [WIDTH_MIN_PX, WIDTH_AT_100_KT_PX],
+        "radius": [RADIUS_MIN_PX, RADIUS_AT_100_KT_PX],
+    }
+
+
+def legend() -> dict[str, list[Sample]]:
+    """Return the legend's samples by group."""
+    return {
+        "changes": [Sample(line_swatch(c, d, 3.5), t) for c, d, t in CHANGES.values()],
+        "sources": [Sample(line_swatch(c, (), 3.5), t) for c, t in SOURCES.values()],
+        "commodities": [Sample(line_swatch(COLOURS[c], (), 3.5), COMMODITY_LABELS[c]) for c in COMMODITIES],
+        "widths": [Sample(line_swatch("#6B7683", (), width_px(t)), f"{t:,} t") for t in (1_000, 10_000, 100_000)],
+        "sizes": [
+            Sample(shape_swatch("circle", "#FFFFFF", radius_px(t)), f"{t:,} t") for t in (1_000, 10_000, 100_000)
+        ],
+    }
