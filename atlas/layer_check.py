@@ -52,7 +52,7 @@ def _check_points(layer: str, table: pd.DataFrame, schema: Schema, countries: pd
     asked = table[table["lon"].notna() & table["lat"].notna() & table["country"].isin(outlines.index)]
     inside = country_of(asked[["lon", "lat"]].to_numpy(), outlines) if len(asked) else []
     findings = []
-    for (_, row), found in zip(asked.iterrows(), inside, strict=True):
+    for row, found in zip(asked.to_dict("records"), inside, strict=True):
         if found == row["country"]:
             continue
         precision = row.get("coord_precision_km", 0.0)

@@ -199,17 +199,25 @@ def _read_geojson(text: str, report: Callable[[str, str], None]) -> pd.DataFrame
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         report("", f"is not a GeoJSON feature collection: {str(error)[:200]}")
         return None
-    shapes: list[object] = []
-    for n, feature in enumerate(features):
-        label = str(feature.get("id") or next(iter(rows[n].values()), "") or f"feature {n + 1}")[:80]
-        try:
-            shapes.append(shapely.from_geojson(json.dumps(feature["geometry"])))
-        except (shapely.errors.GEOSException, KeyError, TypeError, ValueError) as error:
-            shapes.append(None)
-            report(label, f"geometry cannot be read: {str(error)[:200]}")
+    try:
+        shapes: list[object] = list(shapely.from_geojson(text).geoms)  # the whole file at once, many times faster
+    except (shapely.errors.GEOSException, AttributeError):
+        shapes = []
+    if len(shapes) != len(features):
+        shapes = [_shape(feature, rows[n], n, report) for n, feature in enumerate(features)]
     table = pd.DataFrame(rows, dtype=object).fillna("")
     table["geometry"] = pd.Series(shapes, dtype=object)
     return table
+
+
+def _shape(feature: dict, row: dict[str, str], n: int, report: Callable[[str, str], None]) -> object:
+    """Return the geometry of one feature, None and a finding where it cannot be read."""
+    try:
+        return shapely.from_geojson(json.dumps(feature["geometry"]))
+    except (shapely.errors.GEOSException, KeyError, TypeError, ValueError) as error:
+        label = str(feature.get("id") or next(iter(row.values()), "") or f"feature {n + 1}")[:80]
+        report(label, f"geometry cannot be read: {str(error)[:200]}")
+        return None
 
 
 def _cell(value: object) -> str:

@@ -230,7 +230,7 @@ def _boolean(n: int, cell: str, report: Callable[[int, str], None]) -> bool:
 
 def _text(column: Column, n: int, cell: str, report: Callable[[int, str], None]) -> str:
     text = cell.strip()
-    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+    if not text.isprintable() and any(ord(c) < 32 or ord(c) == 127 for c in text):
         report(n, "holds a control character; expected plain text on one line")
         return ""
     if len(text) > TEXT_LIMIT:
