@@ -143,8 +143,12 @@ def write_outcome(outcome: Any, out_dir: str | Path, force: bool = False, *, pag
 
 
 def flows_csv(outcome: Any) -> pd.DataFrame:
-    """Return the flows in the columns and order of `flows.csv`, numbers not rounded, lists joined by semicolons."""
-    table = outcome.flows[list(FLOW_COLUMNS)].copy()
+    """Return the flows in the columns and order of `flows.csv`, numbers not rounded, lists joined by semicolons.
+
+    Columns beyond FLOW_COLUMNS come after them.
+    """
+    more = [c for c in outcome.flows.columns if c not in FLOW_COLUMNS]
+    table = outcome.flows[[*FLOW_COLUMNS, *more]].copy()
     for name in ("passages", "ports", "borders"):
         table[name] = [plain(v) for v in table[name].tolist()]
     return table
@@ -269,12 +273,14 @@ def _write_gpkg(
             kind = _geometry_type(table)
             pyogrio.write_dataframe(
                 table, path, layer=name, driver="GPKG", geometry_type=kind, promote_to_multi=kind.startswith("Multi"),
-                dataset_metadata=about if name == names[0] else None,  # given again, GDAL would put it in a side file
+                dataset_metadata=about if name == names[0] else None,
                 layer_metadata={"title": TITLES[name], **about},
                 layer_options={"FID": "fid", "GEOMETRY_NAME": "geom", "DESCRIPTION": TITLES[name]},
             )  # fmt: skip
     finally:
         pyogrio.set_gdal_config_options(dict.fromkeys(stamp))
+    # GDAL repeats the metadata of a reopened GeoPackage in a side file; it is in the GeoPackage already.
+    path.with_name(f"{path.name}.aux.xml").unlink(missing_ok=True)
     if sorted(pyogrio.list_layers(path)[:, 0]) != sorted(names):
         raise WriteFailure(f"{path.name} came out incomplete")
 

@@ -1,0 +1,319 @@
+"""The commands of `atlas`. They translate: text in, a call of the library, text out. Heavy modules load when used."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from atlas import __version__
+from atlas.cli_shell import AtlasGroup, PlaceCommand
+from atlas.errors import BadInput, NoAnswer
+
+if TYPE_CHECKING:
+    from atlas.study import Study
+
+MODES = ("sea", "rail", "road", "air")
+COMMODITIES = ("concentrate", "oxide", "metal", "magnet")
+KINDS = ("facility", "port", "passage", "country", "bloc", "scenario")
+
+halts_option = click.option(
+    "--halt", "halts", multiple=True, metavar="SPEC",
+    help="A closing or cut, KIND:TARGET[:DESTINATION][@SHARE][/FILTER], such as country:CHN/magnet or passage:malacca. "
+    "May be given again.",
+)  # fmt: skip
+scenario_argument = click.argument("scenario", required=False, metavar="[SCENARIO.toml]")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+bloc_option = click.option(
+    "--bloc", default="us-allies", show_default=True, metavar="NAME", help="Bloc whose supply is reported."
+)
+on_option = click.option("--on", metavar="DATE", help="Day whose dated halts apply (YYYY-MM-DD).")
+
+
+@click.group(cls=AtlasGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--layers", metavar="DIR_OR_ADDRESS", help="Own layers, laid over the shipped ones by id.")
+@click.option("--year", type=click.IntRange(1990, 2100), default=2024, show_default=True, help="Which facilities run.")
+@click.version_option(__version__, message="atlas %(version)s")
+@click.pass_context
+def main(ctx: click.Context, layers: str | None, year: int) -> None:
+    """Where rare-earth material flows, and where it goes instead when something is halted."""
+    ctx.obj = {"layers": layers, "year": year}
+
+
+@main.command()
+@click.pass_obj
+def check(obj: dict[str, Any]) -> int:
+    """Read the layers and list every problem."""
+    from atlas import layers
+    from atlas.cli_text import number, percent, table
+
+    with timed("checked"):
+        counts = layers.check_table(obj["layers"])
+        problems = layers.problems(obj["layers"])
+    rows = [
+        (r["layer"], number(r["count"]), number(r["problems"]), number(r["free_text_feeds"]), percent(r["share_on_c"]))
+        for r in counts.to_dict("records")
+    ]
+    click.echo(table(("layer", "rows", "problems", "free-text feeds", "on confidence C"), rows))
+    if not len(problems):
+        return 0
+    texts = [f"{p['layer']} {p['row']} {p['column']}: {p['problem']}" for p in problems.to_dict("records")]
+    click.echo("")
+    click.echo("\n".join(texts))
+    raise BadInput([f"{len(texts)} problems in the layers", *texts])
+
+
+@main.command()
+@click.argument("text")
+@click.option("--kind", metavar="KIND,...", help=f"Only these kinds: {', '.join(KINDS)}.")
+@json_option
+@click.pass_obj
+def find(obj: dict[str, Any], text: str, kind: str | None, as_json: bool) -> int:
+    """Find ids by name."""
+    from atlas import layers
+    from atlas.cli_text import table
+
+    hits = layers.open_layers(obj["layers"]).find(text, words(kind) or None)
+    rows = hits[["id", "kind", "name", "country"]].to_dict("records")
+    if as_json:
+        print_json(rows)
+    elif rows:
+        click.echo(table(("id", "kind", "name", "country"), [tuple(r.values()) for r in rows], left=4))
+    if not rows:
+        raise NoAnswer(f"nothing is called {text[:80]!r}")
+    return 0
+
+
+@main.command(cls=PlaceCommand)
+@click.argument("origin", metavar="FROM")
+@click.argument("destination", metavar="TO")
+@click.option(
+    "--close", multiple=True, metavar="ID", help="Passage, port or border AAA-BBB that is closed. May be given again."
+)
+@click.option("--open", "opened", multiple=True, metavar="ID", help="Passage that is shut by default and open here.")
+@click.option("--modes", default="sea,rail,road", show_default=True, help=f"Modes to use, of {', '.join(MODES)}.")
+@click.option(
+    "--commodity", default="magnet", show_default=True, help=f"Sets the value of time: {', '.join(COMMODITIES)}."
+)
+@click.option("--alternatives", type=click.IntRange(1, 10), default=1, metavar="K", help="Number of ways to list.")
+@json_option
+@click.pass_obj
+def route(
+    obj: dict[str, Any], origin: str, destination: str, close: tuple[str, ...], opened: tuple[str, ...],
+    modes: str, commodity: str, alternatives: int, as_json: bool,
+) -> int:  # fmt: skip
+    """Find the best path between facilities, ports or lon,lat points."""
+    from atlas.cli_text import route_text
+
+    study = open_study(obj)
+    with timed("routed"):
+        found = study.route(
+            place(origin), place(destination), close=close, open=opened, modes=words(modes), commodity=commodity,
+            alternatives=alternatives,
+        )  # fmt: skip
+    answers = [r.to_json() for r in (found if isinstance(found, list) else [found])]
+    if as_json:
+        print_json(answers if alternatives > 1 else answers[0])
+    else:
+        reached = [route_text(a) for a in answers if a["reachable"]]
+        heads = [f"way {i + 1}\n{t}" if alternatives > 1 else t for i, t in enumerate(reached)]
+        click.echo("\n\n".join(heads))
+    if not any(a["reachable"] for a in answers):
+        raise NoAnswer(f"no path from {origin.strip()} to {destination.strip()}: {answers[0]['reason']}")
+    return 0
+
+
+@main.command()
+@scenario_argument
+@halts_option
+@bloc_option
+@on_option
+@click.option("--open", "opened", multiple=True, metavar="ID", help="Passage that is shut by default and open here.")
+@click.option("--out", metavar="DIR", help="Write tables, GIS files and the map into this folder.")
+@click.option("--force", is_flag=True, help="Replace an earlier result in --out.")
+@click.option("--check", "check_dir", metavar="DIR", help="Verify a stored result without a solver, and stop.")
+@json_option
+@click.pass_obj
+def solve(
+    obj: dict[str, Any], scenario: str | None, halts: tuple[str, ...], bloc: str, on: str | None,
+    opened: tuple[str, ...], out: str | None, force: bool, check_dir: str | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Solve the baseline and a halt, side by side."""
+    if check_dir is not None:
+        if scenario or halts or out:
+            raise BadInput("--check verifies a stored result; it takes no scenario, --halt or --out")
+        return verify(obj, check_dir, as_json)
+    from atlas import export
+    from atlas.cli_text import solve_text
+
+    if out is not None:
+        export.check_result_folder(out, force)
+    elif force:
+        raise BadInput("--force goes with --out")
+    outcome = solved(obj, scenario, halts, bloc, on, opened)
+    if out is not None:
+        from atlas import render
+
+        with timed("written"):
+            export.write_outcome(outcome, out, force, page=lambda: render.page(outcome))
+        note(f"wrote {len(export.RESULT_FILES)} files to {out}")
+    if as_json:
+        print_json(outcome.summary)
+    else:
+        click.echo(solve_text(outcome))
+    return 0
+
+
+@main.command("map")
+@scenario_argument
+@halts_option
+@bloc_option
+@on_option
+@click.option("--out", required=True, metavar="FILE.html", help="The page to write.")
+@click.option("--title", metavar="T", help="Title on the map.")
+@click.option("--focus", metavar="BBOX_OR_BLOC", help="Part of the world: west,south,east,north or the name of a bloc.")
+@click.pass_obj
+def map_command(
+    obj: dict[str, Any], scenario: str | None, halts: tuple[str, ...], bloc: str, on: str | None, out: str,
+    title: str | None, focus: str | None,
+) -> int:  # fmt: skip
+    """Draw one map as a page that needs no network."""
+    from atlas import export
+
+    export.check_target_file(out, (".html",))
+    outcome = solved(obj, scenario, halts, bloc, on)
+    from atlas import render
+
+    with timed("drawn"):
+        export.write_page(out, render.page(outcome, title=title, focus=focus))
+    note(f"wrote {out}")
+    return 0
+
+
+@main.command("export")
+@click.argument("layer")
+@halts_option
+@bloc_option
+@click.option("--out", required=True, metavar="FILE", help="File to write: .geojson, .gpkg or .csv.")
+@click.pass_obj
+def export_command(obj: dict[str, Any], layer: str, halts: tuple[str, ...], bloc: str, out: str) -> int:
+    """Write a layer or a result for GIS.
+
+    LAYER is facilities, ports, passages, network, flows, changes, or all (one GeoPackage).
+    """
+    from atlas import export
+
+    export.check_layer_target(layer, out)
+    if layer == "network" and not halts:
+        from atlas import layers
+
+        source: Any = layers.open_layers(obj["layers"])
+    else:
+        source = solved(obj, None, halts, bloc, None)
+    with timed("written"):
+        export.write_layer(source, layer, out)
+    note(f"wrote {out}")
+    return 0
+
+
+@main.command()
+@click.option("--host", metavar="H", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(1, 65535), metavar="P", help="Port to listen on.  [default: 8000]")
+@click.pass_obj
+def serve(obj: dict[str, Any], host: str | None, port: int | None) -> int:
+    """Serve the web atlas."""
+    from waitress.server import create_server
+
+    from atlas import config, web
+
+    settings = config.settings(host=host, port=port)
+    study = open_study(obj)
+    app = web.create_app(study, settings)
+    try:
+        server = create_server(app, host=settings.host, port=settings.port, threads=8, ident="atlas")
+    except OSError as error:
+        raise BadInput(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
+    with timed("solved the baseline"):
+        study.solve()
+    note(f"open http://{settings.host}:{settings.port} (Ctrl-C stops)")
+    server.run()
+    return 0
+
+
+@main.command()
+@click.pass_obj
+def about(obj: dict[str, Any]) -> int:
+    """Print versions, sources and licences."""
+    from atlas import layers
+    from atlas.cli_about import about_text
+
+    click.echo(about_text(layers.open_layers(obj["layers"])))
+    return 0
+
+
+def open_study(obj: dict[str, Any]) -> "Study":
+    """Open the layers and the network, once per command."""
+    if "study" not in obj:
+        import atlas
+
+        with timed("opened layers and network"):
+            obj["study"] = atlas.open(obj["layers"], year=obj["year"])
+    return obj["study"]
+
+
+def solved(
+    obj: dict[str, Any], scenario: str | None, halts: tuple[str, ...], bloc: str, on: str | None,
+    opened: tuple[str, ...] = (),
+) -> Any:  # fmt: skip
+    """Return the outcome of a scenario file, of halts, of both together, or the baseline."""
+    study = open_study(obj)
+    with timed("solved"):
+        return study.solve(halts=halts, scenario=scenario, bloc=bloc, on=on, open=opened)
+
+
+def verify(obj: dict[str, Any], folder: str, as_json: bool) -> int:
+    """Check a stored result and say what was found; exit 1 if it does not hold."""
+    from atlas import certificate, layers
+
+    found = certificate.check_folder(Path(folder), layers.open_layers(obj["layers"]))
+    if as_json:
+        print_json(found)
+    return 0
+
+
+def place(text: str) -> str | tuple[float, float]:
+    """Return (lon, lat) of a text with a comma, else the id; raises BadInput for coordinates that are none."""
+    if "," not in text:
+        return text.strip()
+    from atlas.geo import parse_lonlat
+
+    point = parse_lonlat(text)
+    if point is None:
+        raise BadInput(f"{text.strip()[:80]!r} is not lon,lat in degrees")
+    return point
+
+
+def words(text: str | None) -> tuple[str, ...]:
+    """Return the parts of a comma list, without blanks."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON to standard output; ASCII only, so that any terminal takes it."""
+    click.echo(json.dumps(value, allow_nan=False, indent=1))
+
+
+def note(text: str) -> None:
+    """Print a message to standard error."""
+    click.echo(text, err=True)
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Print to standard error how long something took."""
+    start = time.perf_counter()
+    yield
+    note(f"{what} in {time.perf_counter() - start:.2f} s")

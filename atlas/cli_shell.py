@@ -1,0 +1,86 @@
+"""What every command shares: one line per failure, exit codes, arguments that begin with a minus."""
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from atlas.errors import AtlasError, nearest
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130  # what shells return for Ctrl-C
+_COORDINATE = re.compile(r"-\s*[\d.]")
+
+
+class AtlasGroup(click.Group):
+    """A group of commands that ends every failure with one line `error: ...` and never with a traceback."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
+        """Run a command and exit: 0 done, 1 no answer, 2 bad input."""
+        extra["standalone_mode"] = False
+        try:
+            code = self._guarded(args, prog_name or "atlas", extra)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            code = _silence()  # `atlas ... | head`: the reader has what it wanted
+        except OSError as error:
+            code = fail(f"cannot write the answer: {error.strerror or error}", 1)
+            _silence()
+        sys.exit(code)
+
+    def _guarded(self, args: Sequence[str] | None, prog_name: str, extra: dict[str, Any]) -> int:
+        try:
+            result = super().main(args=args, prog_name=prog_name, **extra)
+            return result if isinstance(result, int) else 0
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+            return EXIT_BAD_INPUT
+        except click.ClickException as error:
+            return fail(error.format_message(), EXIT_BAD_INPUT)
+        except click.exceptions.Exit as error:
+            return int(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            return fail("interrupted", EXIT_INTERRUPTED)
+        except AtlasError as error:
+            return fail("; ".join(error.problems), error.exit_code)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            # A fault of the program, not of the user: still one line, with a way to see more.
+            if os.environ.get("ATLAS_DEBUG"):
+                raise
+            return fail(f"unexpected {type(error).__name__}: {error} (set ATLAS_DEBUG=1 for details)", 1)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of the first argument; an unknown one is refused with the nearest names."""
+        if args and self.get_command(ctx, args[0]) is None:
+            near = nearest(args[0], self.commands) or sorted(self.commands)
+            raise click.UsageError(f"unknown command {args[0][:80]!r}; nearest: {', '.join(near)}")
+        return super().resolve_command(ctx, args)
+
+
+class PlaceCommand(click.Command):
+    """A command whose arguments may be coordinates with a negative longitude: `atlas route -115.5,35.4 CNSHA`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; `-115.5,35.4` is a place, not an option."""
+        # No option begins with a digit, so a leading blank (which coordinates may have) is enough to tell them apart.
+        return super().parse_args(ctx, [f" {a}" if _COORDINATE.match(a) else a for a in args])
+
+
+def fail(text: str, code: int) -> int:
+    """Print one line `error: ...` to standard error and return the exit code."""
+    line = " ".join(text.split())
+    click.echo(f"error: {line}", err=True)
+    return code
+
+
+def _silence() -> int:
+    """Point standard output at nothing, so that flushing at exit cannot fail again; return 0."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -1,0 +1,245 @@
+"""Say results in plain text: aligned tables for people. No computing, no reading, no writing."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+TOP = 12  # rows of a list that may be long; the rest is counted
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) -> str:
+    """Return an aligned table: the first `left` columns to the left, the others (numbers) to the right."""
+    cells = [[_cell(v) for v in row] for row in rows]
+    widths = [max(len(line[i]) for line in [list(head), *cells]) for i in range(len(head))]
+    lines = [
+        "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
+        for line in [list(head), ["-" * w for w in widths], *cells]
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """Return a number with thousands separators; a dash for nothing."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    text = f"{value:,.{digits}f}"
+    return text.removeprefix("-") if not any(c in "123456789" for c in text) else text
+
+
+def tonnes(value: float | None) -> str:
+    """Return tonnes: whole from 10 up, one decimal below."""
+    return number(value, 0 if value is None or abs(value) >= 10 or value == 0 else 1)
+
+
+def signed(value: float, digits: int = 0) -> str:
+    """Return a change with its sign; `0` for none."""
+    text = number(value, digits)
+    return f"+{text}" if value > 0 and any(c in "123456789" for c in text) else text
+
+
+def percent(share: float | None) -> str:
+    """Return a share of 0 to 1 as a percentage."""
+    return "-" if share is None or not math.isfinite(share) else f"{100 * share:.1f} %"
+
+
+def solve_text(outcome: Any) -> str:
+    """Return a solved outcome for people: the sentence, both states side by side, shortage, who replaces whom."""
+    summary = outcome.summary
+    base, halted = summary["baseline"], summary["halted"]
+    if not summary["scenario"]["halts"] and not summary["scenario"]["name"]:
+        return _baseline_text(outcome)
+    parts = [outcome.sentence, _scenario(summary), _totals(summary["bloc"], base, halted), _stages(base, halted)]
+    parts += [_shortage("country", base, halted), _shortage("sector", base, halted), _shortage("grade", base, halted)]
+    parts += [_replaced(summary["replaced"]), _plants(outcome), _traffic(base, halted)]
+    parts += [
+        "\n".join(f"note: {n}" for n in outcome.notes),
+        _certificate(summary["certificate"]),
+        _tuned(summary["tuned"]),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _baseline_text(outcome: Any) -> str:
+    """Return the baseline alone: with nothing halted the second state would repeat the first."""
+    summary = outcome.summary
+    base = summary["baseline"]
+    parts = [outcome.sentence, _scenario(summary), _totals(summary["bloc"], base, base), _stages(base, base)]
+    parts = [_one_state(part) for part in parts]
+    short = [(n, tonnes(t)) for n, t in sorted(base["shortage_by_country"].items(), key=lambda r: -r[1]) if t >= 0.05]
+    if short:
+        parts.append(table(("shortage by country, t", "baseline"), short[:TOP]) + _more(len(short)))
+    for kind in ("passage", "port", "border"):
+        most = sorted(base["throughput_t"][kind].items(), key=lambda r: (-r[1], r[0]))
+        rows = [(n, tonnes(t)) for n, t in most if t >= 1.0]
+        if rows:
+            parts.append(table((f"through each {kind}, t", "baseline"), rows[:8]) + _more(len(rows), 8))
+    parts += [
+        "\n".join(f"note: {n}" for n in outcome.notes),
+        _certificate(summary["certificate"]),
+        _tuned(summary["tuned"]),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _one_state(text: str) -> str:
+    """Return a side-by-side table cut after the columns of the baseline."""
+    lines = text.split("\n")
+    edge = lines[0].find("halted")
+    return (
+        text
+        if edge < 0 or len(lines) < 3 or "baseline" not in lines[0]
+        else "\n".join(line[: edge - 2].rstrip() for line in lines)
+    )
+
+
+def _scenario(summary: Mapping[str, Any]) -> str:
+    scenario = summary["scenario"]
+    lines = [f"scenario  {scenario['name']}"] if scenario["name"] else []
+    halts = scenario["halts"] or ["none: the baseline"]
+    lines += [f"{'halts' if i == 0 else '':8}  {h}" for i, h in enumerate(halts)]
+    lines.append(
+        f"{'year':8}  {scenario['year']}" + (f", halts that apply on {scenario['on']}" if scenario.get("on") else "")
+    )
+    return "\n".join(lines)
+
+
+def _totals(bloc: str, base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
+    rows: list[tuple[str, str, str, str]] = []
+
+    def add(label: str, key: str, scale: float = 1.0, digits: int = 0) -> None:
+        a, b = base[key] / scale, halted[key] / scale
+        rows.append((label, number(a, digits), number(b, digits), signed(b - a, digits)))
+
+    def share(label: str, a: float | None, b: float | None) -> None:
+        both = a is not None and b is not None
+        rows.append((label, percent(a), percent(b), f"{signed(100 * (b - a), 1)} points" if both else "-"))
+
+    add("magnet demand, t", "demand_t")
+    add("supplied, t", "supplied_t")
+    add("shortage, t", "shortage_t")
+    share(f"demand met in {bloc}", base["bloc_supplied_share"], halted["bloc_supplied_share"])
+    for stage, value in base["bloc_origin_share"].items():
+        share(f"  of which {stage} inside", value, halted["bloc_origin_share"].get(stage))
+    add("spending, million USD", "spend_usd", 1e6)
+    add("spending per tonne, USD/t", "unit_spend_usd_t")
+    add("objective, million USD", "objective_usd", 1e6)
+    add("mean days under way", "mean_days", digits=1)
+    add("mean distance, km", "mean_km")
+    return table(("", "baseline", "halted", "change"), rows)
+
+
+def _stages(base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
+    rows = []
+    for stage in list(dict.fromkeys([*base["stage_output_t"], *halted["stage_output_t"]])):
+        a, b = base["stage_output_t"].get(stage, {}), halted["stage_output_t"].get(stage, {})
+        total_a, total_b = sum(a.values()), sum(b.values())
+        rows.append((stage, "world", tonnes(total_a), "", tonnes(total_b), "", signed(total_b - total_a)))
+        moved = sorted({*a, *b}, key=lambda c: (-max(a.get(c, 0.0), b.get(c, 0.0)), c))
+        for c in moved[:5]:
+            x, y = a.get(c, 0.0), b.get(c, 0.0)
+            part = [percent(v / t) if t else "-" for v, t in ((x, total_a), (y, total_b))]
+            rows.append(("", c, tonnes(x), part[0], tonnes(y), part[1], signed(y - x)))
+    if not rows:
+        return ""
+    head = ("output, t", "", "baseline", "share", "halted", "share", "change")
+    return table(head, rows, left=2)
+
+
+def _shortage(by: str, base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
+    a, b = base[f"shortage_by_{by}"], halted[f"shortage_by_{by}"]
+    names = sorted(
+        (n for n in {*a, *b} if max(a.get(n, 0.0), b.get(n, 0.0)) >= 0.05), key=lambda n: (-b.get(n, 0.0), n)
+    )
+    rows = [(n, tonnes(a.get(n, 0.0)), tonnes(b.get(n, 0.0)), signed(b.get(n, 0.0) - a.get(n, 0.0))) for n in names]
+    if not rows:
+        return ""
+    text = table((f"shortage by {by}, t", "baseline", "halted", "change"), rows[:TOP])
+    return text + _more(len(rows))
+
+
+def _replaced(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return ""
+    rows = sorted(rows, key=lambda r: -r["tonnes"])
+    body = [(r["importer"], r["commodity"], r["from_country"], r["to_country"], tonnes(r["tonnes"])) for r in rows]
+    return table(("who replaces whom", "commodity", "instead of", "now from", "t"), body[:TOP], left=4) + _more(
+        len(rows)
+    )
+
+
+def _plants(outcome: Any) -> str:
+    """Return the facilities whose output changes most, and whether they run at their limit."""
+    t = outcome.facilities
+    t = t.assign(change=t["halted_t"] - t["baseline_t"])
+    t = t[t["change"].abs() >= 1.0].sort_values("change", key=lambda c: -c.abs(), kind="stable")
+    if not len(t):
+        return ""
+    rows = [
+        (i, r["unit"], tonnes(r["baseline_t"]), tonnes(r["halted_t"]), signed(r["change"]), tonnes(r["limit_t"]),
+         "at its limit" if r["halted_t"] >= r["limit_t"] * (1 - 1e-6) else "")
+        for i, r in t.iloc[:TOP].iterrows()
+    ]  # fmt: skip
+    head = ("facility", "unit", "baseline", "halted", "change", "limit", "")
+    return table(head, rows, left=2) + _more(len(t))
+
+
+def _traffic(base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
+    parts = []
+    for kind in ("passage", "port", "border"):
+        a, b = base["throughput_t"][kind], halted["throughput_t"][kind]
+        changed = [n for n in {*a, *b} if abs(b.get(n, 0.0) - a.get(n, 0.0)) >= 1.0]
+        changed.sort(key=lambda n: (-abs(b.get(n, 0.0) - a.get(n, 0.0)), n))
+        rows = [
+            (n, tonnes(a.get(n, 0.0)), tonnes(b.get(n, 0.0)), signed(b.get(n, 0.0) - a.get(n, 0.0))) for n in changed
+        ]
+        if rows:
+            parts.append(
+                table((f"through each {kind}, t", "baseline", "halted", "change"), rows[:8]) + _more(len(rows), 8)
+            )
+    return "\n\n".join(parts)
+
+
+def _certificate(certificate: Mapping[str, Mapping[str, float]]) -> str:
+    rows = [(s, *(f"{c[k]:.1e}" for k in ("primal_residual", "dual_residual", "gap"))) for s, c in certificate.items()]
+    return table(("certificate", "primal residual", "dual residual", "gap"), rows)
+
+
+def _tuned(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    return "tuned (what was fitted, not known):\n" + "\n".join(f"  {line}" for line in lines[:TOP]) + _more(len(lines))
+
+
+def _more(count: int, shown: int = TOP) -> str:
+    return f"\n... and {count - shown} more (--json or --out has all)" if count > shown else ""
+
+
+def route_text(route: Mapping[str, Any]) -> str:
+    """Return one route (as `route --json`) for people: a line of totals, a table of legs, what it passes."""
+    if not route["reachable"]:
+        return f"unreachable: {route['reason']}"
+    a, b = (route["snap_km"] + [0.0, 0.0])[:2]
+    parts = [
+        f"{number(route['distance_km'])} km, {number(route['days'], 1)} days, {number(route['cost_usd_t'], 1)} USD/t"
+        f" (start and end {number(a, 1)} and {number(b, 1)} km from the network)"
+    ]
+    legs = [
+        (
+            leg["mode"],
+            leg["from"],
+            leg["to"],
+            number(leg["distance_km"]),
+            number(leg["days"], 1),
+            number(leg["cost_usd_t"], 1),
+        )
+        for leg in route["legs"]
+    ]
+    parts.append(table(("mode", "from", "to", "km", "days", "USD/t"), legs, left=3))
+    named = [f"{k:10}{', '.join(route[k])}" for k in ("passages", "ports", "borders", "countries") if route[k]]
+    return "\n".join([*parts, *named])
+
+
+def _cell(value: Any) -> str:
+    """Return a cell's text on one line, without control characters (names come from data)."""
+    text = value if isinstance(value, str) else str(value)
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,111 @@
+"""The structure of the design: who may import whom, small files, nothing read at import."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "atlas"
+LINES_AT_MOST = 450
+NAMES_REFUSED = {"utils", "util", "helpers", "helper", "common", "misc", "base", "core"}
+
+# Row of the design's table -> its modules, those first that others of the row import.
+# A module imports only from rows above its own, or from modules further left in its own row.
+ROWS: tuple[tuple[str, ...], ...] = (
+    ("errors",),
+    ("config",),
+    ("schema",),
+    ("geo",),
+    ("finding", "duty", "layer_files", "layer_check", "layers"),
+    ("network",),
+    ("routing",),
+    ("world", "solver", "lane_routes", "model", "programme"),
+    ("certificate",),
+    ("scenario", "restriction", "solving", "readback"),
+    ("study",),
+    ("export_files", "export_geojson", "export", "render_style", "render_words", "render_arcs", "render_data", "render_map", "render"),
+    ("web",),
+    ("cli_text", "cli_about", "cli_shell", "cli"),
+    ("build_countries", "build_overlay", "build_sea", "build_land", "build_network"),  # commands of their own, for layers/
+    ("__main__",),
+)
+RANK = {name: (row, place) for row, names in enumerate(ROWS) for place, name in enumerate(names)}
+MODULES = sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__")
+
+# Packages that only the build of layers/network/ may use, and packages of other issues.
+BUILD_ONLY = {"searoute", "scgraph", "scgraph_data"}
+
+
+def imports(name: str) -> set[str]:
+    """Return the full names of everything a module imports, wherever the import stands."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(a.name for a in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: relative import"
+            found.update(f"{node.module}.{a.name}" for a in node.names)
+    return found
+
+
+def test_every_module_has_its_row() -> None:
+    assert not [m for m in MODULES if m not in RANK], "new modules: give them a row in ROWS"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module_imports_only_from_above(name: str) -> None:
+    inside = {i.split(".")[1] for i in imports(name) if i.startswith("atlas.")} & set(MODULES)
+    below = sorted(i for i in inside if RANK[i] >= RANK[name])
+    assert not below, f"{name} imports {below}, which stand beside or below it"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module_is_small_and_says_what_it_is(name: str) -> None:
+    text = (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LINES_AT_MOST
+    assert name not in NAMES_REFUSED
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree), "the module says what it is for"
+    silent = [
+        n.name
+        for n in tree.body
+        if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_") and not ast.get_docstring(n)
+    ]
+    assert not silent, f"public, without a docstring: {silent}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_only_build_commands_use_the_raw_graphs(name: str) -> None:
+    if not name.startswith("build_"):
+        assert not {i.split(".")[0] for i in imports(name)} & BUILD_ONLY
+
+
+def test_projected_crs_is_known_in_one_place() -> None:
+    users = {m for m in MODULES if any(i.split(".")[0] == "pyproj" for i in imports(m))}
+    assert users <= {"geo", "cli_about"}
+
+
+def test_nothing_is_read_at_import() -> None:
+    """Import every module in a process that refuses to open the project's data."""
+    script = """
+import sys
+def watch(event, args):
+    if event == "open" and isinstance(args[0], str) and ("/layers/" in args[0] or "/templates/" in args[0]):
+        raise RuntimeError(f"read at import: {args[0]}")
+sys.addaudithook(watch)
+import importlib
+for name in sys.argv[1:]:
+    importlib.import_module(f"atlas.{name}")
+"""
+    names = [m for m in MODULES if not m.startswith("build_") and m != "__main__"]
+    done = subprocess.run([sys.executable, "-c", script, *names], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_commands_start_without_heavy_modules() -> None:
+    """`atlas --help` must not wait for pandas or GDAL."""
+    script = "import sys, atlas.cli; print([m for m in ('pandas', 'numpy', 'geopandas', 'folium', 'flask') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
