@@ -1,0 +1,201 @@
+"""Folium pages of an outcome: the map with its legend, words and figures, as one file or for the web atlas."""
+
+import base64
+import hashlib
+import mimetypes
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from atlas import __version__
+from atlas.config import data_dir
+from atlas.errors import BadInput, nearest
+from atlas.render_data import drawn_flows, json_text, payload
+from atlas.render_map import build
+from atlas.render_style import ATTRIBUTION, legend, shape_swatch
+from atlas.render_words import percent, words
+
+__all__ = ["VIEWS", "csp_hashes", "environment", "page"]
+
+VIEWS = ("before", "after", "change")
+SCRIPTS = ("leaflet/leaflet.js", "atlas.js")
+STYLES = ("leaflet/leaflet.css", "atlas.css")
+ONLINE_TILES = ("https://tile.openstreetmap.org/{z}/{x}/{y}.png", "© OpenStreetMap contributors")
+
+
+def page(
+    outcome: Any,
+    *,
+    view: str = "change",
+    title: str | None = None,
+    focus: str | Sequence[float] | None = None,
+    standalone: bool = True,
+    asset_base: str | None = None,
+    tiles: bool = False,
+    frame: dict[str, Any] | None = None,
+) -> str:
+    """Return one HTML page with the Folium map of `outcome`; the same outcome gives the same bytes.
+
+    `view` is before, after or change (an outcome without a halt has only one). `focus` is a box (west, south, east,
+    north in degrees; east may be less than west across the antimeridian), its text with commas, a bloc or a country.
+    A standalone page holds all it needs and asks no other host; otherwise scripts and styles are linked under
+    `asset_base`. `tiles` adds an online background, switched off until chosen. `frame` gives the web atlas its
+    navigation, halt builder and links. Raises BadInput for an unknown view or focus.
+    """
+    if view not in VIEWS:
+        near = nearest(view, VIEWS)
+        raise BadInput(f"unknown view {view[:80]!r}; known: {', '.join(near or VIEWS)}")
+    frame = frame or {}
+    text = words(outcome, title)
+    views = VIEWS if _has_halt(outcome) else ("before",)
+    view = view if view in views else views[0]
+    data = payload(outcome)
+    start = {
+        "view": view,
+        "views": list(views),
+        "live": bool(frame),
+        "focus": focus_box(focus, outcome) if focus else None,
+        "label": f"Map: {text.title}"[:200].replace("<", ""),
+        "attribution": str(Markup(" · ").join(who for _, who in ATTRIBUTION[:3])),
+    }
+    folium_parts = build(start, ONLINE_TILES if tiles else None).parts()
+    html = environment().get_template("map.html").render(
+        words=text,
+        view=view,
+        views=views,
+        folium=folium_parts,
+        data=Markup(json_text(data)),
+        legend=_legend(),
+        bloc=outcome.bloc,
+        halted=any(data["halted"].values()),
+        when=_when(outcome),
+        drawn_note=_drawn_note(data["drawn"]),
+        attribution=ATTRIBUTION,
+        version=__version__,
+        styles=[_style(s, standalone, asset_base) for s in STYLES],
+        scripts=[_script(s, standalone, asset_base) for s in (*SCRIPTS, *frame.get("scripts", ()))],
+        policy="@policy@" if standalone else "",
+        nav=frame.get("nav"),
+        builder=frame.get("builder"),
+        links=frame.get("links"),
+    )
+    if standalone:
+        images = "img-src data:" + (" https://tile.openstreetmap.org" if tiles else "")
+        scripts, styles = csp_hashes(html)
+        policy = f"default-src 'none'; {images}; style-src {' '.join(styles)}; script-src {' '.join(scripts)}"
+        html = html.replace("@policy@", policy, 1)
+    return html
+
+
+def csp_hashes(html: str) -> tuple[list[str], list[str]]:
+    """Return the content-security-policy sources of the inline scripts and of the inline styles of a page."""
+    scripts = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    styles = re.findall(r"<style>(.*?)</style>", html, flags=re.DOTALL)
+    return [_hash_source(s) for s in scripts], [_hash_source(s) for s in styles]
+
+
+def _hash_source(text: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+
+@lru_cache(maxsize=1)
+def environment() -> jinja2.Environment:
+    """Return the templates, with everything escaped unless it was made safe on purpose."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(data_dir("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=False,
+    )
+
+
+def focus_box(focus: str | Sequence[float], outcome: Any) -> list[float]:
+    """Return west, south, east, north for a box, a bloc or a country; east may exceed 180."""
+    if not isinstance(focus, str):
+        return _checked_box(list(focus), repr(focus))
+    if "," in focus:
+        try:
+            return _checked_box([float(v) for v in focus.split(",")], focus)
+        except ValueError:
+            raise BadInput(f"focus {focus[:80]!r} is not west,south,east,north in degrees, a bloc or a country") from None
+    layers = outcome.layers
+    members = {focus} if focus in layers.countries.index else layers.bloc(focus)
+    used = layers.facilities[layers.facilities["country"].isin(members)]
+    if len(used):
+        west, south, east, north = (float(v) for v in used.total_bounds)
+    else:
+        west, south, east, north = (float(v) for v in layers.countries.loc[list(members)].total_bounds)
+    return [max(west - 3, -180.0), max(south - 3, -84.0), min(east + 3, 180.0), min(north + 3, 84.0)]
+
+
+def _checked_box(box: list[float], text: str) -> list[float]:
+    if len(box) != 4 or not all(-360 <= v <= 540 for v in box) or not -90 <= box[1] < box[3] <= 90 or box[0] == box[2]:
+        raise BadInput(f"focus {text[:80]!r} is not west,south,east,north in degrees")
+    return box
+
+
+def _has_halt(outcome: Any) -> bool:
+    """Return whether there is a second state to show."""
+    changes = outcome.changes
+    return bool(outcome.scenario.halts) or bool((changes["change_t"].abs() > 0.5).any())
+
+
+def _when(outcome: Any) -> str:
+    return f"Year {outcome.scenario.year}, tonnes a year"
+
+
+def _drawn_note(drawn: dict[str, Any]) -> str:
+    """Return what share of the tonnage the map shows."""
+    share = percent(drawn["share"])
+    if drawn["flows"] == drawn["of"]:
+        return f"All {drawn['of']:,} flows are drawn."
+    return f"Drawn: flows of {drawn['min_t']} t a year or more, {share} of the tonnes that move."
+
+
+def _legend() -> dict[str, Any]:
+    """Return the legend with the fills of countries."""
+    patch = Markup(
+        '<svg class="swatch" width="22" height="14" viewBox="0 0 22 14" aria-hidden="true" focusable="false">'
+        '<rect x="1" y="1" width="20" height="12" fill="{}" stroke="#B9C2CB"/></svg>'
+    )
+    cross = Markup(
+        '<svg class="swatch" width="22" height="18" viewBox="0 0 22 18" aria-hidden="true" focusable="false">'
+        '<circle cx="11" cy="9" r="7" fill="none" stroke="#C00000" stroke-width="2.2"/>'
+        '<path d="M6 4L16 14" stroke="#C00000" stroke-width="2.2"/></svg>'
+    )
+    land = {"ally": patch.format("#DDE9EE"), "halted": patch.format("#F6DAD2"), "cross": cross}
+    return {**legend(), "land": land, "hollow": shape_swatch("circle", "#5A6675", hollow=True)}
+
+
+@lru_cache(maxsize=32)
+def _asset(name: str) -> str:
+    return (data_dir("templates") / "static" / name).read_text(encoding="utf-8")
+
+
+def _style(name: str, standalone: bool, asset_base: str | None) -> Markup:
+    """Return a style sheet, linked or put in whole with its pictures."""
+    if not standalone:
+        return Markup('<link rel="stylesheet" href="{}/{}">').format(asset_base or "", name)
+    folder = Path(name).parent
+
+    def inline(match: re.Match[str]) -> str:
+        path = data_dir("templates") / "static" / folder / match.group(1)
+        if not path.is_file():
+            return "none"
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        return f"url(data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()})"
+
+    return Markup("<style>" + re.sub(r"url\(([^)#]+)\)", inline, _asset(name)) + "</style>")
+
+
+def _script(name: str, standalone: bool, asset_base: str | None) -> Markup:
+    """Return a script, linked or put in whole (shipped scripts hold no closing tag)."""
+    if not standalone:
+        return Markup('<script src="{}/{}"></script>').format(asset_base or "", name)
+    text = re.sub(r"\n//# sourceMappingURL=.*", "", _asset(name))
+    return Markup("<script>" + text.replace("</script", "<\\/script") + "</script>")
