@@ -160,18 +160,22 @@ def _nearest_country(lon: float, lat: float, countries: gpd.GeoDataFrame, codes:
 def distance_km(lon: float, lat: float, geometry: BaseGeometry) -> float:
     """Return the distance in km from a point to a geometry, 0 inside; good to a percent below 1,000 km.
 
-    Works in a local plane (longitudes shrunk by the cosine of the latitude), which is enough for tolerances.
+    Works in a local plane (longitudes shrunk by the cosine of the latitude), which is enough for tolerances. Beyond
+    some 1,500 km it is the distance to the nearest vertex.
     """
-    squeeze = max(float(np.cos(np.radians(lat))), 0.01)
+    squeeze = max(float(np.cos(np.radians(lat))), 0.05)
+    window = box(lon - 15.0 / squeeze, lat - 15.0, lon + 15.0 / squeeze, lat + 15.0)
+    whole = geometry if geometry.is_valid else make_valid(geometry)
 
     def local(xy: FloatArray) -> FloatArray:
-        east = (xy[:, 0] - lon + 180.0) % 360.0 - 180.0
-        return np.column_stack([east * squeeze, xy[:, 1] - lat]) * (np.pi / 180.0 * EARTH_RADIUS_KM)
+        return np.column_stack([(xy[:, 0] - lon) * squeeze, xy[:, 1] - lat]) * (np.pi / 180.0 * EARTH_RADIUS_KM)
 
-    window = box(lon - 15.0 / squeeze, lat - 15.0, lon + 15.0 / squeeze, lat + 15.0)
-    close = geometry.intersection(window) if geometry.is_valid else make_valid(geometry).intersection(window)
-    target = geometry if close.is_empty else close
-    return float(transform(target, local).distance(Point(0.0, 0.0)))
+    turns = (whole if turn == 0 else translate(whole, xoff=turn) for turn in (0.0, -360.0, 360.0))
+    close = [part for part in (g.intersection(window) for g in turns if g.intersects(window)) if not part.is_empty]
+    if close:
+        return min(float(transform(part, local).distance(Point(0.0, 0.0))) for part in close)
+    xy = get_coordinates(whole)
+    return float(geodesic_km(lon, lat, xy[:, 0], xy[:, 1]).min()) if len(xy) else float("inf")
 
 
 def sphere_xyz(lon: ArrayLike, lat: ArrayLike) -> FloatArray:

@@ -21,8 +21,8 @@ from atlas.errors import LayerError, nearest
 TYPES = ("str", "int", "float", "bool", "date", "list", "geometry")
 TEXT_LIMIT = 4000  # characters of one cell; no fact needs more
 _WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
-_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 class Finding(NamedTuple):
