@@ -279,9 +279,10 @@ def _write_gpkg(
             )  # fmt: skip
     finally:
         pyogrio.set_gdal_config_options(dict.fromkeys(stamp))
+    held = sorted(pyogrio.list_layers(path)[:, 0])
     # GDAL repeats the metadata of a reopened GeoPackage in a side file; it is in the GeoPackage already.
     path.with_name(f"{path.name}.aux.xml").unlink(missing_ok=True)
-    if sorted(pyogrio.list_layers(path)[:, 0]) != sorted(names):
+    if held != sorted(names):
         raise WriteFailure(f"{path.name} came out incomplete")
 
 

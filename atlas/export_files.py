@@ -42,7 +42,7 @@ def check_target_folder(folder: str | Path, names: frozenset[str], force: bool =
         raise BadInput(f"{target} is a file; --out needs a folder")
     if target.is_dir():
         held = sorted(p.name for p in target.iterdir())
-        foreign = [name for name in held if name not in names]
+        foreign = [name for name in held if name.removesuffix(".aux.xml") not in names]  # GDAL adds .aux.xml on reading
         if held and not force:
             raise BadInput(f"{target} is not empty; --force replaces an earlier result there")
         if foreign:
