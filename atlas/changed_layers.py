@@ -1,0 +1,73 @@
+"""Layers as a scenario changes them: new or altered facilities, demand up or down, other priorities."""
+
+import dataclasses
+
+import geopandas as gpd
+import pandas as pd
+
+from atlas.errors import BadInput, nearest
+from atlas.geo import CRS
+from atlas.layer_check import check_layers
+from atlas.layers import Layers
+from atlas.scenario import Scenario
+from atlas.schema import check_table
+
+
+def changed_layers(layers: Layers, scenario: Scenario) -> Layers:
+    """Return layers with the scenario's facilities, demand changes and priorities; raises BadInput with all problems."""
+    facilities = _facilities(layers, scenario)
+    demand = layers.demand.copy()
+    for d in scenario.demand:
+        hit = pd.Series(True, index=demand.index)
+        for key in ("country", "sector"):
+            if str(d.get(key, "*")) != "*":
+                hit &= demand[key] == d[key]
+        demand.loc[hit, "demand_t"] *= 1 + float(d["change_pct"]) / 100
+    sectors = layers.sectors.copy()
+    for p in scenario.priority:
+        sectors.loc[str(p["sector"]), "priority_class"] = int(p["class"])
+    return dataclasses.replace(layers, facilities=facilities, demand=demand, sectors=sectors)
+
+
+def _facilities(layers: Layers, scenario: Scenario) -> gpd.GeoDataFrame:
+    if not scenario.facilities:
+        return layers.facilities
+    known = ["id", *[c for c in layers.facilities.columns if c != "geometry"]]
+    problems = []
+    table = pd.DataFrame(layers.facilities.drop(columns="geometry")).reset_index()
+    raw = _as_text(table).set_index("id", drop=False)
+    for n, row in enumerate(scenario.facilities, 1):
+        wrong = sorted(set(map(str, row)) - set(known))
+        problems += [f"facility {n}: unknown column `{c}`; did you mean {', '.join(nearest(c, known)) or 'one of the layer'}?" for c in wrong]
+        i = str(row.get("id", ""))
+        if not i:
+            problems.append(f"facility {n}: expected an `id`")
+        if wrong or not i:
+            continue
+        given = {str(k): ";".join(map(str, v)) if isinstance(v, (list, tuple)) else str(v) for k, v in row.items()}
+        if i in raw.index:
+            for k, v in given.items():
+                raw.loc[i, k] = v
+        else:
+            default = {"site": i, "name": i, "status": "operating", "modelled": "yes", "source_id": "atlas-estimate", "confidence": "C"}
+            raw.loc[i] = pd.Series({c: "" for c in known} | default | {"coord_precision_km": "1"} | given)
+    if problems:
+        raise BadInput(problems)
+    typed, findings = check_table("facilities", raw.sort_index().reset_index(drop=True), layers.schema)
+    tables = {name: layers.table(name).reset_index() for name in layers.schema.layers} | {"facilities": typed}
+    findings += [f for f in check_layers(tables, layers.schema) if f.layer == "facilities"]
+    if findings:
+        raise BadInput([f"scenario facility: {f.text}" for f in findings])
+    frame = typed.set_index("id").sort_index()
+    return gpd.GeoDataFrame(frame, geometry=gpd.points_from_xy(frame["lon"], frame["lat"]), crs=CRS)
+
+
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    def text(v: object) -> str:
+        if isinstance(v, tuple):
+            return ";".join(map(str, v))
+        if isinstance(v, float):
+            return "" if v != v else f"{v:.12g}"
+        return str(v)
+
+    return table.map(text).astype(object)

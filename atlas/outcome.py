@@ -1,0 +1,150 @@
+"""An answer: two states side by side, with everything that maps, files and pages show of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from shapely import LineString
+
+from atlas.certificate import check_arrays
+from atlas.layers import Layers
+from atlas.readback import FLOW_COLUMNS, Reading, changes
+from atlas.routing import Router
+from atlas.scenario import Scenario
+from atlas.solving import State
+from atlas.summary import replaced, rounded, sentence, state_summary
+from atlas.world import World
+
+
+@dataclass(frozen=True)
+class Solved:
+    """One state of one world, solved and read back, with its certificate."""
+
+    world: World
+    state: State
+    reading: Reading
+    router: Router
+    certificate: Mapping[str, float]
+
+    @cached_property
+    def arrays(self) -> dict[str, Any]:
+        """The programme and its primal and dual, as stored for `--check`."""
+        return programme_arrays(self.state)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a scenario does: baseline and halted world.
+
+    `summary` is what `solve --json` prints; `flows` has the columns of flows.csv; `changes` one row a lane;
+    `facilities` baseline_t, halted_t, normal_t, limit_t and unit by id.
+    """
+
+    layers: Layers
+    scenario: Scenario
+    year: int
+    bloc: str
+    bloc_countries: frozenset[str]
+    tuned: tuple[str, ...]
+    notes: tuple[str, ...]
+    baseline: Solved = field(repr=False)
+    halted: Solved = field(repr=False)
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether nothing is halted or changed."""
+        return self.halted is self.baseline
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The answer as `solve --json` prints it, floats at six significant digits."""
+        fac = self.layers.facilities
+        share = (fac["usgs_output_t"] / fac["output_t"].where(fac["output_t"] > 0)).astype(float)
+        before = state_summary(self.baseline.world, self.baseline.reading, self.bloc_countries, share)
+        after = before if self.is_baseline else state_summary(self.halted.world, self.halted.reading, self.bloc_countries, share)
+        whole = {
+            "scenario": {
+                "name": self.scenario.name,
+                "halts": list(self.scenario.specs),
+                "year": self.year,
+                "on": self.scenario.on.isoformat() if self.scenario.on else None,
+            },
+            "bloc": self.bloc,
+            "baseline": before,
+            "halted": after,
+            "certificate": {"baseline": dict(self.baseline.certificate), "halted": dict(self.halted.certificate)},
+            "replaced": replaced(self.baseline.reading.lanes, self.halted.reading.lanes),
+            "tuned": list(self.tuned),
+        }
+        return rounded(whole)
+
+    @cached_property
+    def sentence(self) -> str:
+        """The answer in one sentence with figures."""
+        s = self.summary
+        after = s["baseline"] if self.is_baseline else s["halted"]
+        return sentence(s["baseline"], after, self.scenario.specs, self.bloc)
+
+    @cached_property
+    def flows(self) -> pd.DataFrame:
+        """Flows of both states with the columns of flows.csv."""
+        parts = [self.baseline.reading.flows.assign(state="baseline"), self.halted.reading.flows.assign(state="halted")]
+        return pd.concat(parts, ignore_index=True)[list(FLOW_COLUMNS)]
+
+    @cached_property
+    def changes(self) -> pd.DataFrame:
+        """One row per from, to, commodity, element and grade: before, after, kind, and the route to draw."""
+        return changes(self.baseline.reading.flows, self.halted.reading.flows)
+
+    @cached_property
+    def facilities(self) -> pd.DataFrame:
+        """Units that run in either state: baseline_t, halted_t, normal_t, limit_t, unit."""
+        a, b = self.baseline.reading.units, self.halted.reading.units
+        ids = sorted(set(a.index) | set(b.index))
+        a, b = a.reindex(ids), b.reindex(ids)
+        return pd.DataFrame(
+            {
+                "baseline_t": a["output_t"].fillna(0.0),
+                "halted_t": b["output_t"].fillna(0.0),
+                "normal_t": b["normal_t"].fillna(a["normal_t"]),
+                "limit_t": b["limit_t"].fillna(0.0),
+                "unit": b["unit"].fillna(a["unit"]),
+            },
+            index=pd.Index(ids, name="id"),
+        )
+
+    def geometry(self, route_id: str) -> LineString:
+        """Return a route's line with continuous longitudes (it may pass 180); empty for an unknown route."""
+        for solved in (self.halted, self.baseline):
+            path = solved.reading.paths.get(route_id)
+            if path is not None:
+                return solved.router.geometry(path)
+        return LineString()
+
+    @cached_property
+    def certificate_arrays(self) -> dict[str, Any]:
+        """Both programmes with their primal and dual, for certificate.npz."""
+        out = {}
+        for name, solved in (("baseline", self.baseline), ("halted", self.halted)):
+            out |= {f"{name}_{k}": v for k, v in solved.arrays.items()}
+        return out
+
+
+def programme_arrays(state: State) -> dict[str, Any]:
+    """Return a solved programme as plain arrays that `certificate.check_arrays` reads."""
+    lp, m = state.programme.lp, state.programme.lp.matrix
+    assert isinstance(m, sparse.csc_matrix)
+    return {
+        "cost": lp.cost, "lower": lp.lower, "upper": lp.upper, "row_lower": lp.row_lower, "row_upper": lp.row_upper,
+        "offset": np.array(lp.offset), "matrix_data": m.data, "matrix_indices": m.indices, "matrix_indptr": m.indptr,
+        "matrix_shape": np.array(m.shape), "x": state.optimum.x, "y": state.optimum.y,
+    }  # fmt: skip
+
+
+def certify(state: State) -> dict[str, float]:
+    """Return the certificate of a solved state."""
+    return check_arrays(programme_arrays(state))

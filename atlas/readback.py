@@ -1,0 +1,224 @@
+"""From an optimum to tables: flows with their routes, balances closed, units, shortage by demand row."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from atlas.routing import Path
+from atlas.solving import State
+from atlas.world import ELEMENTS, World
+
+# Tonnes below which a flow is the solver's rounding, not a shipment.
+LEAST_FLOW_T = 1e-6
+FLOW_COLUMNS: tuple[str, ...] = (
+    "state", "commodity", "element", "grade", "from_id", "from_country", "to_id", "to_country", "tonnes", "distance_km",
+    "days", "cost_usd_t", "passages", "ports", "borders", "route_id", "tariff_usd_t",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One state read back.
+
+    `flows` has FLOW_COLUMNS without `state`; `lanes` the positive options with their lane columns and `t`; `units`
+    (normal_t, limit_t, output_t, unit) by id; `demand` the world's demand rows with short_t; `paths` by route id;
+    `make` finished magnets by (plant, grade); `spend_usd` freight, processing and tariffs.
+    """
+
+    flows: pd.DataFrame
+    lanes: pd.DataFrame
+    units: pd.DataFrame
+    demand: pd.DataFrame
+    make: pd.Series
+    other: pd.DataFrame
+    paths: Mapping[str, Path]
+    spend_usd: float
+    objective_usd: float
+
+
+def read(world: World, state: State) -> Reading:
+    """Read a solved state back into tables."""
+    columns, x = state.programme.columns, state.optimum.x
+    other = columns.assign(t=x)[(columns["kind"] != "flow").to_numpy()]
+    other = other[other["t"] > LEAST_FLOW_T]
+    option_t = state.option_t
+    used = np.flatnonzero(option_t > LEAST_FLOW_T)
+    lanes = world.lanes.iloc[state.routes.lane[used]].reset_index(drop=True)
+    lanes["lane"], lanes["option"], lanes["t"] = state.routes.lane[used], used, option_t[used]
+    paths: dict[str, Path] = {}
+    lanes = pd.concat([lanes, _routes(state, used, paths)], axis=1)
+    demand = _shortage(world, other)
+    units = _units(world, state, other)
+    make = other[other["kind"] == "make"].set_index(["unit", "key"])["t"]
+    flows = pd.concat([_flow_rows(world, lanes, demand), _closing_rows(world, lanes, other, make)], ignore_index=True)
+    keys = ["commodity", "element", "grade", "from_id", "to_id", "route_id"]
+    flows = flows.sort_values(keys, kind="stable").reset_index(drop=True)
+    return Reading(
+        flows=flows,
+        lanes=lanes,
+        units=units,
+        demand=demand,
+        make=make,
+        other=other,
+        paths=paths,
+        spend_usd=_spend(world, lanes, units, other),
+        objective_usd=state.optimum.objective,
+    )
+
+
+def _routes(state: State, used: np.ndarray, paths: dict[str, Path]) -> pd.DataFrame:
+    rows = []
+    for option in used.tolist():
+        path = state.routes.path(option)
+        route_id = path.route_id
+        paths.setdefault(route_id, path)
+        rows.append(
+            (
+                float(state.routes.distance_km[option]),
+                float(state.routes.days[option]),
+                float(state.routes.freight_usd_t[option]),
+                float(state.routes.tariff_usd_t[option]),
+                ";".join(path.passages),
+                ";".join(path.ports),
+                ";".join(path.borders),
+                route_id,
+            )
+        )
+    names = ["distance_km", "days", "cost_usd_t", "tariff_usd_t", "passages", "ports", "borders", "route_id"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _shortage(world: World, other: pd.DataFrame) -> pd.DataFrame:
+    """Share each class's shortage in a market over its demand rows, pro rata (equal steps are equally short)."""
+    d = world.demand.copy()
+    keys = ["market", "grade", "priority_class"]
+    short = other[other["kind"] == "short"].groupby(["unit", "key", "priority_class"])["t"].sum().rename("short")
+    short.index.names = keys
+    total = d.groupby(keys)["demand_t"].transform("sum")
+    found = d[keys].merge(short.reset_index(), on=keys, how="left")["short"].fillna(0.0).to_numpy()
+    d["short_t"] = np.minimum(found * (d["demand_t"] / total).to_numpy(), d["demand_t"].to_numpy())
+    return d
+
+
+def _units(world: World, state: State, other: pd.DataFrame) -> pd.DataFrame:
+    made = other[other["kind"].isin(["normal", "surge"])].groupby("unit")["t"].sum()
+    u = state.limits.copy()
+    u["output_t"] = made.reindex(u.index).fillna(0.0)
+    stage = world.units["stage"]
+    u["unit"] = stage.map({"mine": "t_reo", "separation": "t_reo", "metal": "t_metal", "magnet": "t_magnet", "recycling": "t_reo"})
+    if state.restriction:
+        kept = [1 - state.restriction.unit_lost.get(str(i), 0.0) for i in u.index]
+        u["limit_t"] = u["limit_t"] * kept
+    return u
+
+
+def _flow_rows(world: World, lanes: pd.DataFrame, demand: pd.DataFrame) -> pd.DataFrame:
+    route = ["distance_km", "days", "cost_usd_t", "tariff_usd_t", "passages", "ports", "borders", "route_id"]
+    ends = ["commodity", "element", "grade", "from_id", "from_country", "to_id", "to_country"]
+    plain = lanes[~lanes["commodity"].isin(["magnet", "scrap"])]
+    rows = [plain[[*ends, *route]].assign(tonnes=plain["t"])]
+    scrap = lanes[lanes["commodity"] == "scrap"]
+    for e in ELEMENTS:
+        part = scrap["t"] * world.scrap_mix.loc[scrap["grade"], e].to_numpy()
+        rows.append(scrap[[*ends, *route]].assign(element=e, grade="", tonnes=part))
+    magnets = lanes[lanes["commodity"] == "magnet"].drop(columns=["element"])
+    served = demand.assign(served_t=demand["demand_t"] - demand["short_t"])
+    whole = served.groupby(["market", "grade"])["served_t"].transform("sum")
+    served["part"] = (served["served_t"] / whole.where(whole > 0)).fillna(0.0)
+    m = magnets.merge(served[["market", "grade", "demand_id", "part"]], left_on=["to_id", "grade"], right_on=["market", "grade"])
+    m = m.assign(element="", to_id=m["demand_id"], tonnes=m["t"] * m["part"])
+    rows.append(m[[*ends, *route, "tonnes"]])
+    f = pd.concat(rows, ignore_index=True)
+    f = f.groupby([*ends, "route_id"], as_index=False, sort=False).agg({**dict.fromkeys(route[:-1], "first"), "tonnes": "sum"})
+    return f[f["tonnes"] > LEAST_FLOW_T][[c for c in FLOW_COLUMNS if c != "state"]]
+
+
+def _closing_rows(world: World, lanes: pd.DataFrame, other: pd.DataFrame, make: pd.Series) -> pd.DataFrame:
+    """Make the rows to surplus, stock and loss that close each unit's balance."""
+    rows: list[tuple[str, str, str, str, float]] = []
+    for kind, commodity, end in (("surplus", "oxide", "surplus"), ("stock", "metal", "stock")):
+        for r in other[other["kind"] == kind].itertuples():
+            rows.append((commodity, str(r.key), str(r.unit), end, float(r.t)))
+    for r in other[other["kind"] == "loss"].itertuples():
+        for e in ELEMENTS:
+            rows.append(("scrap", e, str(r.unit), "loss", float(r.t) * float(world.scrap_mix.at[r.key, e])))
+    u = world.units
+    into, out = _element_flows(world, lanes), _element_flows(world, lanes, out=True)
+    kept = other[other["kind"].isin(["surplus", "stock"])].groupby(["unit", "key"])["t"].sum()
+    per_oxide = dict(zip(ELEMENTS, world.metal_per_oxide, strict=True))
+    for i, unit in u.iterrows():
+        if unit["product"] in ("carbonate", "alloy") or (unit["stage"] == "metal" and unit["product"] == "powder") or unit["stage"] in ("mine", "magnet"):
+            continue
+        for e in ELEMENTS:
+            ratio = per_oxide[e] if unit["stage"] == "metal" else 1.0
+            left = into.get((i, e), 0.0) * ratio - out.get((i, e), 0.0) - float(kept.get((i, e), 0.0))
+            rows.append(("metal" if unit["stage"] == "metal" else "oxide", e, str(i), "loss", left))
+    f = pd.DataFrame(rows, columns=["commodity", "element", "from_id", "to_id", "tonnes"])
+    f = f.groupby(["commodity", "element", "from_id", "to_id"], as_index=False)["tonnes"].sum()
+    f = f[f["tonnes"] > LEAST_FLOW_T]
+    f["from_country"] = f["from_id"].map(u["country"])
+    f = f.assign(grade="", to_country="", passages="", ports="", borders="", route_id="")
+    for c in ("distance_km", "days", "cost_usd_t", "tariff_usd_t"):
+        f[c] = 0.0
+    return f[[c for c in FLOW_COLUMNS if c != "state"]]
+
+
+def _element_flows(world: World, lanes: pd.DataFrame, *, out: bool = False) -> dict[tuple[str, str], float]:
+    """Return tonnes of each element into (or out of) each unit, in the unit's own chemical form."""
+    per_oxide = dict(zip(ELEMENTS, world.metal_per_oxide, strict=True))
+    stage = world.units["stage"].to_dict()
+    total: dict[tuple[str, str], float] = {}
+    side = "from_id" if out else "to_id"
+    for r in lanes.itertuples():
+        i = getattr(r, side)
+        if r.commodity == "concentrate":
+            parts = {e: r.t * float(world.units.at[r.mine, e]) for e in ELEMENTS}
+        elif r.commodity == "scrap":
+            parts = {e: r.t * float(world.scrap_mix.at[r.grade, e]) for e in ELEMENTS}
+        elif r.commodity == "magnet":
+            continue
+        else:
+            # A powder recycler's books are in oxide.
+            form = per_oxide[r.element] if out and r.commodity == "metal" and stage.get(i) == "recycling" else 1.0
+            parts = {r.element: r.t / form}
+        for e, t in parts.items():
+            total[i, e] = total.get((i, e), 0.0) + t
+    return total
+
+
+def _spend(world: World, lanes: pd.DataFrame, units: pd.DataFrame, other: pd.DataFrame) -> float:
+    freight = float((lanes["t"] * (lanes["cost_usd_t"] + lanes["tariff_usd_t"])).sum())
+    surge = other[other["kind"] == "surge"].set_index("unit")["t"].reindex(units.index).fillna(0.0)
+    process = world.units["process_usd_t"]
+    premium = world.parameter("surge_premium_share")
+    return freight + float((process * (units["output_t"] + premium * surge)).sum())
+
+
+def change_id(*parts: str) -> str:
+    """Return a short stable id for a lane's change."""
+    return "c" + hashlib.sha1("|".join(parts).encode()).hexdigest()[:12]
+
+
+def changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Compare two states' flows lane by lane: lost, reduced, kept, grown or new, with the route to draw."""
+    keys = ["from_id", "from_country", "to_id", "to_country", "commodity", "element", "grade"]
+
+    def totals(flows: pd.DataFrame, name: str) -> pd.DataFrame:
+        real = flows[flows["route_id"] != ""].sort_values("tonnes", ascending=False, kind="stable")
+        return real.groupby(keys, sort=False).agg(**{name: ("tonnes", "sum"), f"{name}_route": ("route_id", "first")})
+
+    c = totals(before, "baseline_t").join(totals(after, "halted_t"), how="outer").reset_index()
+    c[["baseline_t", "halted_t"]] = c[["baseline_t", "halted_t"]].fillna(0.0)
+    c["change_t"] = c["halted_t"] - c["baseline_t"]
+    still = np.abs(c["change_t"]) <= np.maximum(1e-6 * c["baseline_t"], 1e-3)
+    lost, fresh = c["halted_t"] <= 1e-6, c["baseline_t"] <= 1e-6
+    c["kind"] = np.select([still, lost, fresh, c["change_t"] < 0], ["kept", "lost", "new", "reduced"], "grown")
+    c["route_id"] = c["halted_t_route"].where(c["halted_t_route"].notna() & ~lost, c["baseline_t_route"])
+    c["id"] = [change_id(*map(str, r)) for r in c[["from_id", "to_id", "commodity", "element", "grade"]].itertuples(index=False)]
+    wanted = ["id", *keys, "baseline_t", "halted_t", "change_t", "kind", "route_id"]
+    return c[wanted].sort_values(["commodity", "element", "grade", "from_id", "to_id"], kind="stable").reset_index(drop=True)
+
+

@@ -1,0 +1,429 @@
+"""Halts and scenarios: parse, validate, say them in canonical form.
+
+A halt spec is `KIND:TARGET[:DESTINATION][@SHARE][/FILTER]`. Everything wrong with a scenario is collected and raised
+once, each problem with the nearest known names. Applying a scenario to the model is in `restriction`.
+"""
+
+import dataclasses
+import datetime as dt
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atlas.errors import BadInput, UnknownName, nearest
+from atlas.layers import Layers
+from atlas.world import COMMODITIES, ELEMENTS, STAGES
+
+KINDS: tuple[str, ...] = ("country", "stage", "facility", "site", "operator", "port", "passage", "border")
+_ELEMENT_TOKENS: dict[str, tuple[str, ...]] = {e: (e,) for e in ELEMENTS} | {"NdPr": ("Nd", "Pr")}
+_FIELDS = {
+    "name", "note", "start", "days", "open", "transit", "halt", "licence", "tariff", "facility", "demand", "priority"
+}  # fmt: skip
+_LATER = {"stock", "buyer", "contract"}
+
+
+@dataclass(frozen=True)
+class Halt:
+    """One closing or cut: `share` is the part lost; `commodities` and `elements` filter (empty: no filter)."""
+
+    kind: str
+    target: str
+    destination: str = ""
+    share: float = 1.0
+    commodities: frozenset[str] = frozenset()
+    elements: frozenset[str] = frozenset()
+
+    @property
+    def spec(self) -> str:
+        """The canonical spec."""
+        text = f"{self.kind}:{self.target}" + (f":{self.destination}" if self.destination else "")
+        if self.share != 1.0:
+            text += f"@{self.share:.12g}"
+        tokens = sorted(self.commodities | self.elements)
+        return text + ("/" + ",".join(tokens) if tokens else "")
+
+    @property
+    def identity(self) -> tuple[str, str, str, frozenset[str]]:
+        """What makes two halts the same apart from their share."""
+        return self.kind, self.target, self.destination, self.commodities | self.elements
+
+
+@dataclass(frozen=True)
+class Names:
+    """Every name a scenario may use, by kind."""
+
+    facility: frozenset[str]
+    site: frozenset[str]
+    operator: frozenset[str]
+    port: frozenset[str]
+    passage: frozenset[str]
+    border: frozenset[str]
+    country: frozenset[str]
+    bloc: frozenset[str]
+    sector: frozenset[str]
+    demand_country: frozenset[str]
+
+    @classmethod
+    def of(cls, layers: Layers, borders: Iterable[str]) -> "Names":
+        """Collect the names of `layers` and the border pairs of a network."""
+        return cls(
+            facility=frozenset(map(str, layers.facilities.index)),
+            site=frozenset(map(str, layers.facilities["site"])),
+            operator=frozenset(map(str, layers.operators.index)),
+            port=frozenset(map(str, layers.ports.index)),
+            passage=frozenset(map(str, layers.passages.index)),
+            border=frozenset(borders),
+            country=frozenset(map(str, layers.countries.index)) | frozenset(map(str, layers.facilities["country"])),
+            bloc=frozenset(map(str, layers.blocs["bloc"])),
+            sector=frozenset(map(str, layers.sectors.index)),
+            demand_country=frozenset(map(str, layers.demand["country"])),
+        )
+
+    def check(self, kind: str, name: str) -> str | None:
+        """Return a problem text when `name` is not a known `kind`, else None."""
+        known: frozenset[str] = getattr(self, kind)
+        if name in known:
+            return None
+        return UnknownName(kind, name, nearest(name, sorted(known))).problems[0]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario: dated halts and whatever else changes. `halts` are those in force on `on`, merged and sorted."""
+
+    name: str = "halts"
+    note: str = ""
+    start: dt.date | None = None
+    days: int | None = None
+    on: dt.date | None = None
+    halts: tuple[Halt, ...] = ()
+    transit: frozenset[str] = frozenset()
+    opened: frozenset[str] = frozenset()
+    tariffs: tuple[Mapping[str, Any], ...] = ()
+    facilities: tuple[Mapping[str, Any], ...] = ()
+    demand: tuple[Mapping[str, Any], ...] = ()
+    priority: tuple[Mapping[str, Any], ...] = ()
+    dropped: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """Canonical specs, sorted."""
+        return tuple(sorted(h.spec for h in self.halts))
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether nothing at all changes."""
+        return not (self.halts or self.opened or self.tariffs or self.facilities or self.demand or self.priority)
+
+    def plus(self, halts: Iterable[Halt]) -> "Scenario":
+        """Return this scenario with more halts."""
+        return dataclasses.replace(self, halts=merge([*self.halts, *halts]))
+
+    @property
+    def key(self) -> str:
+        """A text that is equal for equal scenarios, for caches."""
+        return repr((self.specs, sorted(self.transit), sorted(self.opened), self.on, self.tariffs, self.facilities, self.demand, self.priority))
+
+
+def parse_halt(spec: str, names: Names) -> Halt:
+    """Parse one halt spec; raises BadInput with every problem found in it."""
+    text = str(spec).strip()
+    if len(text) > 300:
+        raise BadInput(f"halt of {len(text)} characters: expected KIND:TARGET[:DESTINATION][@SHARE][/FILTER]")
+    kind, colon, rest = text.partition(":")
+    if not colon or not rest:
+        raise BadInput(f"halt `{text}`: expected KIND:TARGET[:DESTINATION][@SHARE][/FILTER], for example country:CHN/magnet")
+    if kind not in KINDS:
+        raise BadInput(f"halt `{text}`: " + UnknownName("halt kind", kind, nearest(kind, KINDS) or list(KINDS)).problems[0])
+    if kind == "country":
+        rest = rest.replace(">", ":", 1)
+    shape = r"([^:@/]+/[^:@/]+)()(.*)" if kind == "stage" else r"([^:@/]+)(?::([^:@/]+))?(.*)"
+    m = re.fullmatch(shape, rest, flags=re.DOTALL)
+    if not m:
+        want = "stage:AAA/STAGE[@SHARE]" if kind == "stage" else f"{kind}:TARGET[@SHARE][/FILTER]"
+        raise BadInput(f"halt `{text}`: expected {want}")
+    target, destination, tail = m.group(1), m.group(2) or "", m.group(3)
+    problems: list[str] = []
+    share, filters = _tail(tail, problems)
+    commodities, elements = _filter(filters, problems)
+    if destination and kind != "country":
+        problems.append(f"`:{destination}`: only country halts have a destination")
+    target = _target(kind, target, names, problems)
+    if kind == "country" and destination and destination not in names.bloc:
+        if destination not in names.country:
+            known = sorted(names.country) + sorted(names.bloc)
+            problems += UnknownName("country or bloc", destination, nearest(destination, known)).problems
+        elif destination == target:
+            problems.append(f"destination {destination} is the country itself")
+    if problems:
+        raise BadInput([f"halt `{text}`: {p}" for p in problems])
+    return Halt(kind, target, destination, share, commodities, elements)
+
+
+def _tail(tail: str, problems: list[str]) -> tuple[float, str]:
+    pieces = re.findall(r"([@/])([^@/]*)", tail)
+    if "".join(a + b for a, b in pieces) != tail:
+        problems.append(f"`{tail}` is not [@SHARE][/FILTER]")
+        return 1.0, ""
+    shares = [v for k, v in pieces if k == "@"]
+    filters = [v for k, v in pieces if k == "/"]
+    if len(shares) > 1 or len(filters) > 1:
+        problems.append("a halt has at most one @SHARE and one /FILTER")
+    share = 1.0
+    if shares:
+        try:
+            share = float(shares[0])
+        except ValueError:
+            share = math.nan
+        if not (0 < share <= 1):
+            problems.append(f"share `@{shares[0]}`: expected a number over 0 to 1")
+            share = 1.0
+    if filters and not filters[0].strip():
+        problems.append("the filter after `/` is empty")
+    return share, filters[0] if filters else ""
+
+
+def _filter(text: str, problems: list[str]) -> tuple[frozenset[str], frozenset[str]]:
+    commodities: set[str] = set()
+    elements: set[str] = set()
+    for token in (t.strip() for t in text.split(",") if text.strip()):
+        if token in COMMODITIES:
+            commodities.add(token)
+        elif token in _ELEMENT_TOKENS:
+            elements.update(_ELEMENT_TOKENS[token])
+        else:
+            known = [*COMMODITIES, *_ELEMENT_TOKENS]
+            problems += UnknownName("commodity or element", token, nearest(token, known) or known).problems
+    return frozenset(commodities), frozenset(elements)
+
+
+def _target(kind: str, target: str, names: Names, problems: list[str]) -> str:
+    if kind == "stage":
+        country, _, stage = target.partition("/")
+        if country not in names.country:
+            problems += UnknownName("country", country, nearest(country, sorted(names.country))).problems
+        if stage not in STAGES:
+            hint = "demand cannot be halted; use a [[demand]] change" if stage == "demand" else ""
+            problems.append(hint or UnknownName("stage", stage, nearest(stage, STAGES) or list(STAGES)).problems[0])
+        return target
+    if kind == "border":
+        target = "-".join(sorted(target.split("-")))
+    problem = names.check(kind, target)
+    if problem:
+        problems.append(problem)
+    return target
+
+
+def merge(halts: Iterable[Halt]) -> tuple[Halt, ...]:
+    """Return the halts with one per identity (the largest share holds), sorted by spec."""
+    best: dict[Any, Halt] = {}
+    for h in halts:
+        if h.identity not in best or best[h.identity].share < h.share:
+            best[h.identity] = h
+    return tuple(sorted(best.values(), key=lambda h: h.spec))
+
+
+def from_specs(specs: Iterable[str], names: Names, *, on: dt.date | None = None, name: str = "halts") -> Scenario:
+    """Build a scenario from halt specs alone; all problems of all specs are raised at once."""
+    return from_dict({"name": name, "halt": [{"spec": s} for s in specs]}, names, on=on, empty_ok=True)
+
+
+def read_file(path: str | Path, names: Names, *, on: dt.date | None = None) -> Scenario:
+    """Read a scenario TOML file; raises BadInput with all its problems."""
+    p = Path(path)
+    try:
+        raw = tomllib.loads(p.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"no scenario file {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as e:
+        raise BadInput(f"scenario {p.name}: {e}") from None
+    return from_dict({"name": p.stem} | raw, names, on=on)
+
+
+def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None, empty_ok: bool = False) -> Scenario:
+    """Build a scenario from a mapping shaped like a scenario file; raises BadInput with all its problems."""
+    if not isinstance(raw, Mapping):
+        raise BadInput(f"scenario: expected an object, found {type(raw).__name__}")
+    problems: list[str] = []
+    for field_name in sorted(set(map(str, raw)) - _FIELDS):
+        if field_name in _LATER:
+            problems.append(f"`{field_name}`: this version answers halt, licence, tariff, facility, demand and priority only")
+        else:
+            problems += UnknownName("scenario field", field_name, nearest(field_name, sorted(_FIELDS))).problems
+    start = _date(raw.get("start"), "start", problems)
+    day = on or start
+    days = raw.get("days")
+    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 0 < days <= 36500):
+        problems.append(f"days: expected a whole number of days over 0, found {days!r}")
+    tables = {t: _tables(raw.get(t), t, problems) for t in ("halt", "licence", "tariff", "facility", "demand", "priority")}
+    halts: list[Halt] = []
+    dropped: list[str] = []
+    transit = set(names.country if raw.get("transit") is True else ())
+    for n, row in enumerate(tables["halt"], 1):
+        halt = _halt_row(row, n, names, problems)
+        if halt is None:
+            continue
+        if not _in_force(row, f"halt {n}", day, problems):
+            dropped.append(halt.spec)
+            continue
+        if row.get("transit"):
+            if halt.kind != "country" or halt.share != 1 or halt.destination or halt.commodities or halt.elements:
+                problems.append(f"halt {n}: transit goes with a whole country halt only")
+            transit.add(halt.target)
+        halts.append(halt)
+    transit &= {h.target for h in halts if h.kind == "country"}
+    for n, row in enumerate(tables["licence"], 1):
+        halt = _licence_row(row, n, names, problems)
+        if halt and _in_force(row, f"licence {n}", day, problems):
+            halts.append(halt)
+    opened = frozenset(map(str, raw.get("open") or ()))
+    for o in sorted(opened):
+        problems += [p for p in [names.check("passage", o)] if p]
+    tariffs = _tariff_rows(tables["tariff"], names, day, problems)
+    demand = _demand_rows(tables["demand"], names, problems)
+    priority = _priority_rows(tables["priority"], names, problems)
+    if not empty_ok and not problems and not (halts or dropped or opened or tariffs or tables["facility"] or demand or priority):
+        problems.append("the scenario changes nothing: expected at least one of halt, licence, tariff, facility, demand, priority, open")
+    if problems:
+        raise BadInput(problems)
+    return Scenario(
+        name=str(raw.get("name", "scenario"))[:200],
+        note=str(raw.get("note", "")),
+        start=start,
+        days=days,
+        on=day,
+        halts=merge(halts),
+        transit=frozenset(transit),
+        opened=opened,
+        tariffs=tariffs,
+        facilities=tuple(tables["facility"]),
+        demand=demand,
+        priority=priority,
+        dropped=tuple(sorted(dropped)),
+    )
+
+
+def _tables(value: Any, name: str, problems: list[str]) -> list[Mapping[str, Any]]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(v, Mapping) for v in value):
+        problems.append(f"{name}: expected a list of tables, found {type(value).__name__}")
+        return []
+    return list(value)
+
+
+def _date(value: Any, where: str, problems: list[str]) -> dt.date | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, dt.datetime):
+        return value.date()
+    if isinstance(value, dt.date):
+        return value
+    try:
+        return dt.date.fromisoformat(str(value))
+    except ValueError:
+        problems.append(f"{where}: expected a date YYYY-MM-DD, found {value!r}")
+        return None
+
+
+def _in_force(row: Mapping[str, Any], where: str, day: dt.date | None, problems: list[str]) -> bool:
+    begin, end = _date(row.get("from"), f"{where}: from", problems), _date(row.get("to"), f"{where}: to", problems)
+    if begin and end and end < begin:
+        problems.append(f"{where}: `to` {end} lies before `from` {begin}")
+    return day is None or ((begin is None or begin <= day) and (end is None or day <= end))
+
+
+def _unknown_fields(row: Mapping[str, Any], known: set[str], where: str, problems: list[str]) -> None:
+    for k in sorted(set(map(str, row)) - known):
+        problems.append(f"{where}: " + UnknownName("field", k, nearest(k, sorted(known))).problems[0])
+
+
+def _halt_row(row: Mapping[str, Any], n: int, names: Names, problems: list[str]) -> Halt | None:
+    _unknown_fields(row, {"spec", "from", "to", "instrument", "source", "transit", "note"}, f"halt {n}", problems)
+    if not isinstance(row.get("spec"), str):
+        problems.append(f"halt {n}: expected `spec`, a text such as country:CHN/magnet")
+        return None
+    try:
+        return parse_halt(row["spec"], names)
+    except BadInput as e:
+        problems += e.problems
+        return None
+
+
+def _licence_row(row: Mapping[str, Any], n: int, names: Names, problems: list[str]) -> Halt | None:
+    known = {"exporter", "importer", "commodities", "elements", "share_granted", "delay_days", "from", "to", "source", "note"}
+    _unknown_fields(row, known, f"licence {n}", problems)
+    granted = _number(row, "share_granted", f"licence {n}", problems, low=0.0, high=1.0)
+    tokens = [*_texts(row.get("commodities")), *_texts(row.get("elements"))]
+    to = str(row.get("importer") or "")
+    spec = f"country:{row.get('exporter')}" + (f":{to}" if to not in ("", "*") else "")
+    if granted is None or granted >= 1:
+        return None
+    try:
+        return parse_halt(spec + f"@{1 - granted:.12g}" + ("/" + ",".join(tokens) if tokens else ""), names)
+    except BadInput as e:
+        problems += [f"licence {n}: {p}" for p in e.problems]
+        return None
+
+
+def _texts(value: Any) -> list[str]:
+    if value is None or value == "":
+        return []
+    return [str(v) for v in value] if isinstance(value, (list, tuple)) else re.split(r"[;,]\s*", str(value))
+
+
+def _number(
+    row: Mapping[str, Any], name: str, where: str, problems: list[str], *, low: float, high: float
+) -> float | None:
+    value = row.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        problems.append(f"{where}: {name}: expected a number from {low:g} to {high:g}, found {value!r}")
+        return None
+    return float(value)
+
+
+def _tariff_rows(
+    rows: list[Mapping[str, Any]], names: Names, day: dt.date | None, problems: list[str]
+) -> tuple[Mapping[str, Any], ...]:
+    kept = []
+    for n, row in enumerate(rows, 1):
+        where = f"tariff {n}"
+        _unknown_fields(row, {"importer", "exporter", "commodity", "rate_pct", "from", "to", "note", "source"}, where, problems)
+        rate = _number(row, "rate_pct", where, problems, low=0.0, high=1000.0)
+        for side in ("importer", "exporter"):
+            name = str(row.get(side, "*"))
+            if name != "*" and name not in names.country and name not in names.bloc:
+                problems.append(f"{where}: " + UnknownName("country or bloc", name, nearest(name, names.country)).problems[0])
+        if row.get("commodity") not in COMMODITIES:
+            problems.append(f"{where}: " + UnknownName("commodity", str(row.get("commodity")), COMMODITIES).problems[0])
+        if _in_force(row, where, day, problems) and rate is not None:
+            kept.append(dict(row))
+    return tuple(kept)
+
+
+def _demand_rows(rows: list[Mapping[str, Any]], names: Names, problems: list[str]) -> tuple[Mapping[str, Any], ...]:
+    for n, row in enumerate(rows, 1):
+        where = f"demand {n}"
+        _unknown_fields(row, {"country", "sector", "change_pct", "note", "source"}, where, problems)
+        _number(row, "change_pct", where, problems, low=-100.0, high=1000.0)
+        for kind, key in (("demand_country", "country"), ("sector", "sector")):
+            name = str(row.get(key, "*"))
+            if name != "*" and name not in getattr(names, kind):
+                problems.append(f"{where}: " + UnknownName(key, name, nearest(name, getattr(names, kind))).problems[0])
+    return tuple(dict(r) for r in rows)
+
+
+def _priority_rows(rows: list[Mapping[str, Any]], names: Names, problems: list[str]) -> tuple[Mapping[str, Any], ...]:
+    for n, row in enumerate(rows, 1):
+        where = f"priority {n}"
+        _unknown_fields(row, {"sector", "class", "note", "source"}, where, problems)
+        problem = names.check("sector", str(row.get("sector")))
+        if problem:
+            problems.append(f"{where}: {problem}")
+        if row.get("class") not in (1, 2, 3):
+            problems.append(f"{where}: class: expected 1, 2 or 3, found {row.get('class')!r}")
+    return tuple(dict(r) for r in rows)

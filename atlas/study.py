@@ -1,0 +1,224 @@
+"""A study: layers opened, network and baseline remembered, questions answered and cached.
+
+The one place that wires the rooms together.
+"""
+
+import dataclasses
+import datetime as dt
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from atlas import network
+from atlas.changed_layers import changed_layers
+from atlas.config import Settings, settings as read_settings
+from atlas.errors import BadInput, UnknownName, nearest
+from atlas.lane_routes import LaneRouter
+from atlas.layers import Layers, open_layers
+from atlas.model import Baseline, Skeleton, skeleton
+from atlas.outcome import Outcome, Solved, certify
+from atlas.readback import read
+from atlas.routing import Router
+from atlas.scenario import Names, Scenario, from_dict, from_specs, read_file
+from atlas.solving import State, calibrate, open_routes, solve_halted, solve_open
+from atlas.world import CALIBRATED_YEAR, World, build_world
+
+FIRST_YEAR, LAST_YEAR = 2015, 2040
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stage:
+    """A world ready to be solved: its skeleton and its lane router."""
+
+    world: World
+    skeleton: Skeleton
+    router: LaneRouter
+
+
+class Study:
+    """Layers and a year, ready for questions; safe to share between threads.
+
+    `solve` answers halts and scenarios; `route` and `find` answer the smaller questions.
+    """
+
+    def __init__(self, layers: Layers, year: int = CALIBRATED_YEAR, settings: Settings | None = None) -> None:
+        if not FIRST_YEAR <= year <= LAST_YEAR:
+            raise BadInput(f"year {year}: expected {FIRST_YEAR} to {LAST_YEAR}")
+        self.layers, self.year, self.settings = layers, year, settings or read_settings()
+        self._lock = threading.RLock()
+        self._outcomes: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
+        self._solved: OrderedDict[str, Solved] = OrderedDict()
+
+    @cached_property
+    def router(self) -> Router:
+        """The router over the shipped network and these layers."""
+        with self._lock:
+            return Router(network.load(self.layers), self.layers)
+
+    @cached_property
+    def names(self) -> Names:
+        """Every name a scenario may use."""
+        return Names.of(self.layers, self.router.borders)
+
+    @cached_property
+    def blocs(self) -> dict[str, frozenset[str]]:
+        """Countries by bloc."""
+        return {b: self.layers.bloc(b) for b in self.layers.bloc_names}
+
+    @cached_property
+    def _calibrated(self) -> _Stage:
+        return self._stage(self.layers, CALIBRATED_YEAR, self.router, ())
+
+    @cached_property
+    def calibration(self) -> Baseline:
+        """The calibrated year: flows and the corrections that hold them."""
+        with self._lock:
+            stage = self._calibrated
+            return calibrate(stage.skeleton, open_routes(stage.router), self.blocs, self.settings.solve_time_limit_s)
+
+    @cached_property
+    def _own(self) -> _Stage:
+        if self.year == CALIBRATED_YEAR:
+            return self._calibrated
+        return self._stage(self.layers, self.year, self.router, ())
+
+    @cached_property
+    def baseline(self) -> Solved:
+        """The state of this year without halts."""
+        with self._lock:
+            stage = self._own
+            state = solve_open(stage.skeleton, stage.router, self.calibration, self.settings.solve_time_limit_s)
+            return self._read(stage, state)
+
+    def solve(
+        self,
+        halts: Sequence[str] = (),
+        scenario: Scenario | Mapping[str, Any] | str | Path | None = None,
+        bloc: str = "us-allies",
+        on: dt.date | None = None,
+    ) -> Outcome:
+        """Answer halts and a scenario (object, mapping or file): both states side by side.
+
+        Raises BadInput with every problem of the question, SolverFailure when no optimum is proved.
+        """
+        question = self.question(halts, scenario, on)
+        if bloc not in self.blocs:
+            raise UnknownName("bloc", bloc, nearest(bloc, self.blocs) or sorted(self.blocs))
+        key = question.key, f"{bloc}|{question.name}"
+        with self._lock:
+            if key in self._outcomes:
+                self._outcomes.move_to_end(key)
+                return self._outcomes[key]
+            outcome = self._answer(question, bloc)
+            self._outcomes[key] = outcome
+            while len(self._outcomes) > self.settings.cache_outcomes:
+                self._outcomes.popitem(last=False)
+            return outcome
+
+    def question(
+        self, halts: Sequence[str] = (), scenario: Scenario | Mapping[str, Any] | str | Path | None = None, on: dt.date | None = None
+    ) -> Scenario:
+        """Return halts and scenario as one validated scenario."""
+        if len(halts) > self.settings.max_halts:
+            raise BadInput(f"{len(halts)} halts: expected {self.settings.max_halts} at most")
+        problems: list[str] = []
+        parts: list[Scenario] = []
+        for make in (lambda: from_specs(halts, self.names, on=on), lambda: self._scenario(scenario, on)):
+            try:
+                made = make()
+                if made is not None:
+                    parts.append(made)
+            except BadInput as e:
+                problems += e.problems
+        if problems:
+            raise BadInput(problems)
+        return parts[0] if len(parts) == 1 else parts[1].plus(parts[0].halts)
+
+    def _scenario(self, scenario: Scenario | Mapping[str, Any] | str | Path | None, on: dt.date | None) -> Scenario | None:
+        if scenario is None or isinstance(scenario, Scenario):
+            return scenario
+        if isinstance(scenario, Mapping):
+            return from_dict(scenario, self.names, on=on)
+        path = self.layers.scenarios.get(str(scenario), scenario)
+        return read_file(path, self.names, on=on)
+
+    def _answer(self, question: Scenario, bloc: str) -> Outcome:
+        baseline = self.baseline
+        halted = baseline if question.is_baseline else self._halted(question)
+        notes = [f"{d}: not in force on {question.on}" for d in question.dropped]
+        if halted.state.restriction:
+            notes += [f"{n}: nothing of it moves in the baseline, so nothing is allowed" for n in halted.state.restriction.empty_caps]
+        tuned = self.calibration.tuned
+        if self.year != CALIBRATED_YEAR:
+            tuned = (f"extrapolated from {CALIBRATED_YEAR} to {self.year}", *tuned)
+        return Outcome(
+            layers=self.layers,
+            scenario=question,
+            year=self.year,
+            bloc=bloc,
+            bloc_countries=self.blocs[bloc],
+            tuned=tuned,
+            notes=tuple(notes),
+            baseline=baseline,
+            halted=halted,
+        )
+
+    def _halted(self, question: Scenario) -> Solved:
+        if question.key in self._solved:
+            return self._solved[question.key]
+        stage, before = self._own, self.baseline.state
+        if question.facilities or question.demand or question.tariffs or question.priority:
+            layers = changed_layers(self.layers, question)
+            points = {str(i): (float(r.lon), float(r.lat), str(r.country)) for i, r in layers.facilities.iterrows() if i not in self.layers.facilities.index}
+            router = self.router.attach(points) if points else self.router
+            stage = self._stage(layers, self.year, router, question.tariffs)
+            before = solve_open(stage.skeleton, stage.router, self.calibration, self.settings.solve_time_limit_s)
+        state = solve_halted(
+            stage.skeleton, stage.router, self.calibration, question, self.blocs, before, self.settings.solve_time_limit_s
+        )
+        solved = self._read(stage, state)
+        self._solved[question.key] = solved
+        while len(self._solved) > self.settings.cache_outcomes:
+            self._solved.popitem(last=False)
+        return solved
+
+    def _read(self, stage: _Stage, state: State) -> Solved:
+        return Solved(stage.world, state, read(stage.world, state), stage.router.router, certify(state))
+
+    def _stage(self, layers: Layers, year: int, router: Router, tariffs: Sequence[Mapping[str, Any]]) -> _Stage:
+        world = build_world(layers, year)
+        return _Stage(world, skeleton(world), LaneRouter(world, router, self._tariffs(world, year, tariffs)))
+
+    def _tariffs(self, world: World, year: int, added: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Return duty in USD/t by lane: that of mid-year, plus a scenario's."""
+        table = self.layers.tariff_table(dt.date(year, 7, 1))
+        lanes = world.lanes
+        keys = zip(lanes["to_country"], lanes["from_country"], lanes["commodity"], strict=True)
+        rate = np.array([table.get(k, 0.0) if k[0] != k[1] else 0.0 for k in keys])
+        for t in added:
+            hit = (lanes["commodity"] == t["commodity"]) & (lanes["from_country"] != lanes["to_country"])
+            for side, column in (("importer", "to_country"), ("exporter", "from_country")):
+                name = str(t.get(side, "*"))
+                if name != "*":
+                    hit &= lanes[column].isin(self.blocs.get(name, frozenset({name})))
+            rate = rate + float(t["rate_pct"]) * hit.to_numpy()
+        return rate / 100 * lanes["price_usd_t"].to_numpy(dtype=float)
+
+    def route(self, a: str | tuple[float, float], b: str | tuple[float, float], **how: Any) -> Any:
+        """Return the best path between two places; see `Router.route`."""
+        return self.router.route(a, b, **how)
+
+    def find(self, text: str, kinds: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return ids by name: id, kind, name, country."""
+        return self.layers.find(text, kinds)
+
+
+def open(layers: str | Path | None = None, year: int = CALIBRATED_YEAR, settings: Settings | None = None) -> Study:  # noqa: A001
+    """Open a study on the shipped layers, or with those at `layers` laid over them."""
+    return Study(open_layers(layers), year, settings)

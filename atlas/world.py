@@ -1,0 +1,272 @@
+"""What runs in a year: units, recipes, demand and lanes, made from the layers.
+
+`build_world` turns validated layers and a year into the sets of the programme in `model`. Nothing here knows routes
+or halts. Units: tonnes a year; concentrate in contained REO, oxide in oxide, metal in metal, magnets finished.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from atlas.errors import LayerError
+from atlas.layers import Layers
+
+ELEMENTS: tuple[str, ...] = ("Nd", "Pr", "Dy", "Tb")
+COMMODITIES: tuple[str, ...] = ("concentrate", "oxide", "metal", "magnet", "scrap")
+STAGES: tuple[str, ...] = ("mine", "separation", "metal", "magnet", "recycling")
+CALIBRATED_YEAR = 2024
+# End-of-life magnets are older than today's mix and hotter than the cheap grades, which are rarely collected.
+END_OF_LIFE_GRADE = "SH"
+_NEVER_RUNS = {"closed", "care_and_maintenance"}
+_LATER_ONLY = {"construction", "planned"}
+
+
+@dataclass(frozen=True)
+class World:
+    """The sets and coefficients of one year.
+
+    `units` is indexed by facility id (stage, product, country, site, operator_ids, capacity_t, target_t, process_usd_t,
+    elements, grades, feeds, feeds_open, nd..tb shares of REO, new); `markets` by market id; `demand` has one row per
+    demand row x grade (demand_id, country, market, sector, grade, demand_t, priority_class); `recipes` by
+    (product, grade) with metal per tonne finished (NdPr, Dy, Tb) and swarf in REO; `scrap_mix` by grade with the
+    oxide part of each element; `lanes` is what `build_lanes` makes.
+    """
+
+    year: int
+    units: pd.DataFrame
+    markets: pd.DataFrame
+    demand: pd.DataFrame
+    recipes: pd.DataFrame
+    scrap_mix: pd.DataFrame
+    parameters: Mapping[str, float]
+    stock: pd.DataFrame
+    targets: pd.DataFrame
+    lanes: pd.DataFrame = field(repr=False)
+
+    def parameter(self, name: str) -> float:
+        """Return one parameter by id; a missing one is a layer error."""
+        try:
+            return float(self.parameters[name])
+        except KeyError:
+            raise LayerError(f"parameters.csv: no row `{name}`") from None
+
+    @property
+    def metal_per_oxide(self) -> np.ndarray:
+        """Tonnes of metal per tonne of oxide in ELEMENTS order, stoichiometric (4,)."""
+        return np.array([self.parameter(f"metal_per_oxide_{e.lower()}") for e in ELEMENTS])
+
+    @property
+    def metal_yield(self) -> np.ndarray:
+        """Tonnes of metal a plant makes per tonne of oxide in ELEMENTS order, losses taken off (4,)."""
+        light, heavy = self.parameter("metal_yield_ndpr"), self.parameter("metal_yield_dytb")
+        return self.metal_per_oxide * np.array([light, light, heavy, heavy])
+
+
+def build_world(layers: Layers, year: int = CALIBRATED_YEAR) -> World:
+    """Build the sets of `year` from `layers`; raises LayerError when a recipe or parameter is missing."""
+    parameters = {str(k): float(v) for k, v in layers.parameters.items()}
+    units = _units(layers, year, parameters)
+    recipes, scrap_mix = _recipes(layers.grades, parameters)
+    markets = layers.markets.sort_index()
+    demand = _demand(layers, markets)
+    world = World(
+        year=year,
+        units=units,
+        markets=pd.DataFrame(markets[["country", "name", "lon", "lat", "eol_reo_t"]]),
+        demand=demand,
+        recipes=recipes,
+        scrap_mix=scrap_mix,
+        parameters=parameters,
+        stock=layers.stock[layers.stock["year"].astype(int) == year] if len(layers.stock) else layers.stock,
+        targets=layers.targets,
+        lanes=pd.DataFrame(),
+    )
+    object.__setattr__(world, "lanes", build_lanes(world))
+    return world
+
+
+def running(facilities: pd.DataFrame, year: int) -> pd.Series:
+    """Return which facilities run in `year`: started by then, not closed or idle, in the model (bool Series)."""
+    start = pd.to_numeric(facilities["start_year"], errors="coerce")
+    end = pd.to_numeric(facilities["end_year"], errors="coerce")
+    status = facilities["status"].astype(str)
+    started = (start <= year) | (start.isna() & status.isin(["operating", "commissioning"]))
+    later = status.isin(_LATER_ONLY)
+    # What was still being planned or built when the facts were compiled cannot have run in the calibrated year.
+    started &= ~later | ((year > CALIBRATED_YEAR) & start.notna())
+    modelled = facilities["modelled"].astype(str).isin(["yes", "True", "true"])
+    return started & ~status.isin(_NEVER_RUNS) & ~(end <= year) & modelled
+
+
+def dated_elements(tokens: tuple[str, ...], year: int) -> tuple[str, ...]:
+    """Return the elements made in `year` from tokens such as `Nd` or `Dy@2025`."""
+    made = []
+    for token in tokens:
+        element, _, since = str(token).partition("@")
+        if element in ELEMENTS and (not since or int(since) <= year):
+            made.append(element)
+    return tuple(e for e in ELEMENTS if e in made)
+
+
+def _units(layers: Layers, year: int, parameters: Mapping[str, float]) -> pd.DataFrame:
+    f = layers.facilities
+    f = pd.DataFrame(f.loc[running(f, year)]).sort_index()
+    start = pd.to_numeric(f["start_year"], errors="coerce")
+    output = pd.to_numeric(f["output_t"], errors="coerce")
+    capacity = pd.to_numeric(f["capacity_t"], errors="coerce")
+    # A published output of the calibrated year stands; a unit that starts later ramps up by data.
+    new = start > CALIBRATED_YEAR
+    age = year - start
+    ramp = np.select(
+        [age <= 0, age == 1], [parameters["ramp_share_year_1"], parameters["ramp_share_year_2"]], parameters["ramp_share_full"]
+    )
+    target = output.where(~new, capacity * ramp)
+    costs = _process_costs(layers.costs)
+    u = pd.DataFrame(
+        {
+            "stage": f["stage"].astype(str),
+            "product": f["product"].astype(str),
+            "country": f["country"].astype(str),
+            "site": f["site"].astype(str),
+            "operator_ids": f["operator_ids"],
+            "capacity_t": np.fmax(capacity, target.fillna(0.0)),
+            "target_t": target,
+            "elements": [dated_elements(e, year) for e in f["elements"]],
+            "grades": f["grades"],
+            "new": new,
+        },
+        index=f.index,
+    )
+    u["process_usd_t"] = [
+        costs.get((s, p, c), costs.get((s, p, "*"), np.nan)) for s, p, c in zip(u["stage"], u["product"], u["country"], strict=True)
+    ]
+    bad = u.index[u["process_usd_t"].isna()]
+    if len(bad):
+        raise LayerError([f"costs.csv: no row for stage {u.at[i, 'stage']}, product {u.at[i, 'product']} ({i})" for i in bad])
+    for e in ELEMENTS:
+        u[e] = pd.to_numeric(f[f"{e.lower()}_share"], errors="coerce").fillna(0.0)
+    ids = set(u.index)
+    u["feeds"] = [tuple(x for x in feeds if x in ids) for feeds in f["feeds"]]
+    u["feeds_open"] = [bool(str(t)) for t in f["feeds_text"].fillna("")]
+    return u
+
+
+def _process_costs(costs: pd.DataFrame) -> dict[tuple[str, str, str], float]:
+    c = costs.reset_index()
+    return {(str(s), str(p), str(n)): float(v) for s, p, n, v in zip(c["stage"], c["product"], c["country"], c["cost_usd_t"], strict=True)}
+
+
+def _recipes(grades: pd.DataFrame, parameters: Mapping[str, float]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    finished = parameters["blank_to_finished"]
+    pr = parameters["swarf_pr_in_ndpr"]
+    m = np.array([parameters[f"metal_per_oxide_{e.lower()}"] for e in ELEMENTS])
+    rows, mix = {}, {}
+    for g, r in grades.sort_values("rank").iterrows():
+        blank = np.array([r["ndpr_t_per_t"], r["dy_t_per_t"], r["tb_t_per_t"]], dtype=float)
+        by_element = np.array([blank[0] * (1 - pr), blank[0] * pr, blank[1], blank[2]])
+        oxide = by_element / m
+        rows["sintered", g] = [*(blank / finished), oxide.sum() * (1 / finished - 1)]
+        # Bonded magnets are pressed to shape: powder and resin, no swarf to speak of.
+        rows["bonded", g] = [*blank, 0.0]
+        mix[g] = oxide / oxide.sum()
+    recipes = pd.DataFrame.from_dict(rows, orient="index", columns=["NdPr", "Dy", "Tb", "swarf_reo_t"])
+    recipes.index = pd.MultiIndex.from_tuples(list(rows), names=["product", "grade"])
+    return recipes, pd.DataFrame.from_dict(mix, orient="index", columns=list(ELEMENTS))
+
+
+def _demand(layers: Layers, markets: pd.DataFrame) -> pd.DataFrame:
+    d = pd.DataFrame(layers.demand[["country", "sector", "demand_t"]]).sort_index()
+    d = d.rename_axis("demand_id").reset_index()
+    s = layers.sector_grades.reset_index()[["sector", "grade", "share"]]
+    d = d.merge(s, on="sector", how="left")
+    if d["grade"].isna().any():
+        missing = sorted(set(d.loc[d["grade"].isna(), "sector"]))
+        raise LayerError([f"sector_grades.csv: no grades for sector `{x}`" for x in missing])
+    d["demand_t"] = d["demand_t"].astype(float) * d["share"].astype(float)
+    market_of = pd.Series(markets.index, index=markets["country"])
+    d["market"] = d["country"].map(market_of)
+    d["priority_class"] = d["sector"].map(layers.sectors["priority_class"].astype(int)).astype(int)
+    d = d[d["demand_t"] > 0]
+    return d.sort_values(["demand_id", "grade"]).reset_index(drop=True)[
+        ["demand_id", "country", "market", "sector", "grade", "demand_t", "priority_class"]
+    ]
+
+
+def build_lanes(world: World) -> pd.DataFrame:
+    """Return every lane of the world, sorted by ids.
+
+    Columns: commodity, element, grade, mine (the origin that concentrate keeps), from_id, to_id, from_country,
+    to_country, price_usd_t (value for tariffs). Magnet lanes end at a market, scrap from end-of-life starts at one.
+    """
+    u, parts = world.units, []
+    of = {s: list(u.index[u["stage"] == s]) for s in STAGES}
+    product = u["product"].to_dict()
+    country = u["country"].to_dict() | world.markets["country"].to_dict()
+    separators = [i for i in of["separation"] if product[i] == "oxide"]
+    crackers = [i for i in of["separation"] if product[i] == "carbonate"]
+    parts += _concentrate_lanes(u, of["mine"], separators, crackers, country)
+    makers = [i for i in of["metal"] if product[i] == "metal"]
+    blenders = [i for i in of["metal"] if product[i] in ("alloy", "powder")]
+    oxide_recyclers = [i for i in of["recycling"] if product[i] == "oxide"]
+    powder_recyclers = [i for i in of["recycling"] if product[i] != "oxide"]
+    made = {i: u.at[i, "elements"] or ELEMENTS for i in u.index}
+    for e in ELEMENTS:
+        sources = [i for i in separators + oxide_recyclers if e in made[i]]
+        parts.append(_cross(sources, [i for i in makers if e in made[i]], "oxide", element=e))
+        parts.append(_cross([i for i in makers if e in made[i]], blenders + of["magnet"], "metal", element=e))
+        parts.append(_cross(blenders + powder_recyclers, of["magnet"], "metal", element=e))
+    sold = set(zip(world.demand["market"], world.demand["grade"], strict=True))
+    for g in world.scrap_mix.index:
+        plants = [i for i in of["magnet"] if g in u.at[i, "grades"]]
+        parts.append(_cross(plants, [m for m in world.markets.index if (m, g) in sold], "magnet", grade=g))
+        parts.append(_cross([i for i in plants if product[i] == "sintered"], of["recycling"], "scrap", grade=g))
+    collected = list(world.markets.index[world.markets["eol_reo_t"] > 0])
+    parts.append(_cross(collected, of["recycling"], "scrap", grade=END_OF_LIFE_GRADE))
+    lanes = pd.concat([p for p in parts if len(p)], ignore_index=True)
+    lanes["from_country"] = lanes["from_id"].map(country)
+    lanes["to_country"] = lanes["to_id"].map(country)
+    lanes["price_usd_t"] = _prices(lanes, world)
+    keys = ["commodity", "element", "grade", "mine", "from_id", "to_id"]
+    return lanes.sort_values(keys, kind="stable").reset_index(drop=True)
+
+
+def _concentrate_lanes(
+    u: pd.DataFrame, mines: list[str], separators: list[str], crackers: list[str], country: Mapping[str, str]
+) -> list[pd.DataFrame]:
+    parts = []
+    for m in mines:
+        feeds = set(u.at[m, "feeds"])
+        # China lets no concentrate out (contract of the model), and a cracking plant takes only the mines it is built for.
+        direct = [s for s in separators if country[m] != "CHN" or country[s] == "CHN"]
+        parts.append(_cross([m], direct, "concentrate", mine=m))
+        for c in crackers:
+            if c in feeds:
+                parts.append(_cross([m], [c], "concentrate", mine=m))
+                onward = [s for s in separators if country[c] != "CHN" or country[s] == "CHN"]
+                parts.append(_cross([c], onward, "concentrate", mine=m))
+    return parts
+
+
+def _cross(
+    origins: list[str], targets: list[str], commodity: str, *, element: str = "", grade: str = "", mine: str = ""
+) -> pd.DataFrame:
+    n, k = len(origins), len(targets)
+    frame: dict[str, Any] = {
+        "commodity": commodity,
+        "element": element,
+        "grade": grade,
+        "mine": mine,
+        "from_id": np.repeat(np.array(origins, dtype=object), k),
+        "to_id": np.tile(np.array(targets, dtype=object), n),
+    }
+    return pd.DataFrame(frame, index=range(n * k)).query("from_id != to_id")
+
+
+def _prices(lanes: pd.DataFrame, world: World) -> pd.Series:
+    plain = lanes["commodity"].isin(["concentrate", "magnet", "scrap"])
+    key = "price_usd_t_" + lanes["commodity"]
+    key = key.where(plain, key + "_" + lanes["element"].str.lower())
+    return key.map({k: world.parameter(k) for k in key.unique()}).astype(float)
