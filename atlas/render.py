@@ -15,10 +15,10 @@ from markupsafe import Markup
 from atlas import __version__
 from atlas.config import data_dir
 from atlas.errors import BadInput, nearest
-from atlas.render_data import drawn_flows, json_text, payload
+from atlas.render_data import json_text, payload
 from atlas.render_map import build
 from atlas.render_style import ATTRIBUTION, legend, shape_swatch
-from atlas.render_words import percent, words
+from atlas.render_words import halt_specs, percent, words
 
 __all__ = ["VIEWS", "csp_hashes", "environment", "page"]
 
@@ -82,6 +82,7 @@ def page(
         policy="@policy@" if standalone else "",
         nav=frame.get("nav"),
         builder=frame.get("builder"),
+        builder_first=frame.get("builder_first", False),
         links=frame.get("links"),
     )
     if standalone:
@@ -142,11 +143,11 @@ def _checked_box(box: list[float], text: str) -> list[float]:
 def _has_halt(outcome: Any) -> bool:
     """Return whether there is a second state to show."""
     changes = outcome.changes
-    return bool(outcome.scenario.halts) or bool((changes["change_t"].abs() > 0.5).any())
+    return bool(halt_specs(outcome)) or bool((changes["change_t"].abs() > 0.5).any())
 
 
 def _when(outcome: Any) -> str:
-    return f"Year {outcome.scenario.year}, tonnes a year"
+    return f"Year {outcome.summary['scenario']['year']}, tonnes a year"
 
 
 def _drawn_note(drawn: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ import shapely
 
 from atlas.render_arcs import arcs, encode
 from atlas.render_style import COMMODITIES, STAGES, style_sheet
+from atlas.render_words import halt_specs
 
 Json = dict[str, Any]
 
@@ -267,7 +268,7 @@ def halted_things(outcome: Any) -> dict[str, list[str]]:
     """Return what the halts name, by kind: ids of countries, facilities, ports, passages, borders."""
     found: dict[str, set[str]] = {k: set() for k in ("country", "facility", "port", "passage", "border")}
     table = outcome.layers.facilities
-    for spec in outcome.scenario.halts:
+    for spec in halt_specs(outcome):
         kind, _, rest = str(spec).partition(":")
         target = re.split(r"[:@>]", rest, maxsplit=1)[0]
         plain = target.split("/", 1)[0]

@@ -7,6 +7,7 @@ from typing import Any
 from atlas.render_style import COMMODITY_LABELS, STAGE_LABELS
 
 ELEMENTS = ("Nd", "Pr", "Dy", "Tb")
+UNNAMED = ("", "halts", "scenario", "baseline")  # names given where the user gave none
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ class Words:
 
 def words(outcome: Any, title: str | None = None) -> Words:
     """Return title, sentence, cards, tables and notes of an outcome."""
-    halts = list(outcome.scenario.halts)
-    head = title or outcome.scenario.name or default_title(outcome)
+    halts = halt_specs(outcome)
+    name = outcome.summary["scenario"]["name"]
+    head = title or (name if name not in UNNAMED else "") or default_title(outcome)
     return Words(
         title=head,
         sentence=outcome.sentence,
@@ -56,6 +58,11 @@ def words(outcome: Any, title: str | None = None) -> Words:
     )
 
 
+def halt_specs(outcome: Any) -> list[str]:
+    """Return the canonical halts of an outcome."""
+    return list(outcome.summary["scenario"]["halts"])
+
+
 def _differs(outcome: Any) -> bool:
     """Return whether the two states differ though no halt is named (a scenario of tariffs, say)."""
     base, halted = outcome.summary["baseline"], outcome.summary["halted"]
@@ -64,9 +71,9 @@ def _differs(outcome: Any) -> bool:
 
 def default_title(outcome: Any) -> str:
     """Return a title in words for an outcome without a name."""
-    halts = outcome.scenario.halts
+    halts = halt_specs(outcome)
     if not halts:
-        return f"Rare-earth flows, {outcome.scenario.year}"
+        return f"Rare-earth flows, {outcome.summary['scenario']['year']}"
     shown = [describe(h, outcome.layers) for h in halts[:2]]
     more = f" and {len(halts) - 2} more" if len(halts) > 2 else ""
     return "Halted: " + "; ".join(shown) + more
@@ -184,7 +191,7 @@ def _halt_cards(outcome: Any) -> list[Card]:
 def _tables(outcome: Any) -> list[Table]:
     """Return the tables under the cards; those without rows are left out."""
     base, halted = outcome.summary["baseline"], outcome.summary["halted"]
-    halt = bool(outcome.scenario.halts) or _differs(outcome)
+    halt = bool(halt_specs(outcome)) or _differs(outcome)
     found = [_shortage(outcome, halted, "country"), _shortage(outcome, halted, "sector"), _shortage(outcome, halted, "grade")]
     if halt:
         found.append(_replaced(outcome))

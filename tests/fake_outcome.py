@@ -6,6 +6,7 @@ solves. Routes run along a handful of waypoints, with continuous longitudes acro
 
 import hashlib
 import itertools
+import time
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -133,6 +134,8 @@ def route_id(nodes: tuple[str, ...]) -> str:
 class FakeLayers(SimpleNamespace):
     """The tables a page reads, with `bloc` and `find`."""
 
+    bloc_names = ("prc", "us-allies")
+
     def bloc(self, name: str, on: Any = None) -> frozenset[str]:
         known = {"us-allies": frozenset({"USA", "JPN", "DEU", "AUS", "EST", "GBR", "FRA"}), "prc": frozenset({"CHN", "HKG"})}
         if name not in known:
@@ -217,7 +220,7 @@ def fake_outcome(halts: tuple[str, ...] = ("country:CHN/magnet",), bloc: str = "
     sentence = ("Without Chinese magnets 23,400 t of 163,000 t of demand go short, most of it in Germany; Japan and the United States "
                 "replace 3,600 t." if halts else "In the 2024 baseline 163,000 t of magnets reach their buyers and nothing is short.")
     return SimpleNamespace(
-        summary=summary, scenario=SimpleNamespace(name=name, halts=tuple(sorted(halts)), year=2024, on="2024-07-01"), bloc=bloc,
+        summary=summary, scenario=SimpleNamespace(name=name, specs=tuple(sorted(halts)), on=None), year=2024, bloc=bloc,
         bloc_countries=layers.bloc(bloc), flows=flows, changes=changes, facilities=table, sentence=sentence,
         notes=["An annual rate, as if the halt lasted a year."], layers=layers,
         geometry=lambda rid: geometries.get(rid, LineString()), certificate_arrays={})
@@ -268,23 +271,31 @@ class FakeStudy:
 
     def __init__(self) -> None:
         self.layers, self.year, self.solved = fake_layers(), 2024, []
+        self.names = SimpleNamespace(border=frozenset({"CHN-MMR"}))
         self.delay_s, self.fails = 0.0, None
 
-    def solve(self, halts: Any = (), scenario: Any = None, bloc: str = "us-allies", on: Any = None) -> Any:
-        import time
-
-        self.layers.bloc(bloc)
+    def question(self, halts: Any = (), scenario: Any = None, on: Any = None) -> Any:
+        """Return the halts of a question, or raise with all its problems."""
+        halts = [*halts, *(h["spec"] for h in (scenario or {}).get("halt", ()))]
         problems = [f"unknown country {h.split(':')[1][:20]!r}; nearest: CHN" for h in halts if h.split(":")[0] == "country"
                     and not h.split(":")[1].startswith("CHN")]
         problems += [f"halt {h[:60]!r}: share must be over 0 and at most 1" for h in halts if "@1.5" in h or "@nan" in h]
-        problems += [f"unknown halt kind {h[:20]!r}" for h in halts if ":" not in h]
+        problems += [f"unknown halt kind {h[:20]!r}; nearest: country" for h in halts if ":" not in h]
+        problems += [f"unknown scenario field {k!r}" for k in (scenario or {}) if k not in ("name", "halt", "open")]
         if problems:
             raise BadInput(problems)
+        specs = tuple(sorted(set(halts)))
+        return SimpleNamespace(key="|".join(specs), name=(scenario or {}).get("name", "halts"), specs=specs, is_baseline=not specs)
+
+    def solve(self, halts: Any = (), scenario: Any = None, bloc: str = "us-allies", on: Any = None) -> Any:
+        """Answer a question; slow or broken on demand."""
+        self.layers.bloc(bloc)
+        question = scenario if hasattr(scenario, "specs") else self.question(halts, scenario, on)
         time.sleep(self.delay_s)
         if self.fails:
             raise self.fails
-        self.solved.append(tuple(halts))
-        return fake_outcome(tuple(halts), bloc)
+        self.solved.append(question.specs)
+        return fake_outcome(question.specs, bloc)
 
     def find(self, text: str, kinds: Any = None) -> pd.DataFrame:
         return self.layers.find(text, kinds)

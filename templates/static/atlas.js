@@ -83,7 +83,8 @@ function stroke(ctx, parts, offset, width, colour, dash) {
   }
   ctx.strokeStyle = colour;
   ctx.lineWidth = width;
-  ctx.setLineDash(dash);
+  const long = Math.max(1, width / 4);
+  ctx.setLineDash(dash.map(d => d * long));
   ctx.stroke();
   ctx.setLineDash([]);
 }
@@ -142,6 +143,7 @@ const Mark = L.CircleMarker.extend({
     if (!renderer._drawing || this._empty()) return;
     const ctx = renderer._ctx, p = this._point, r = o.radius;
     ctx.save();
+    ctx.setLineDash([]);
     ctx.globalAlpha = o.dim ? 0.25 : 1;
     ctx.beginPath();
     if (o.shape === "cross") {
@@ -205,7 +207,7 @@ const Words = L.Layer.extend({
       if (zoom < (c.minZoom || 0)) continue;
       ctx.font = c.font;
       const width = ctx.measureText(c.text).width;
-      if (c.wide && c.wide * perDegree < width * 0.8) continue;
+      if (c.wide !== undefined && c.wide * perDegree < width * 0.8) continue;
       for (const shift of COPIES) {
         const p = map.latLngToContainerPoint([c.at[1], c.at[0] + shift]);
         if (p.x < -40 || p.y < 8 || p.x > size.x + 40 || p.y > size.y - 8) continue;
@@ -251,10 +253,11 @@ function start(map, id, options) {
       map.fitBounds([[f[1], f[0]], [f[3], f[2] < f[0] ? f[2] + 360 : f[2]]], {animate: false, padding: [20, 20]});
       return;
     }
-    const whole = Math.log2(Math.max(size.x, 1) / 256 / (size.x < 600 ? 0.76 : 0.95));
-    const tall = Math.log2(Math.max(size.y, 1) / 256 / 0.92);
-    const zoom = Math.max(0.75, Math.floor(Math.max(whole, Math.min(tall, whole + 0.5)) * 4) / 4);
-    map.setView([24, size.x < 600 ? 108 : 148], zoom, {animate: false});
+    // the legend lies over the right edge of a wide map
+    const narrow = size.x < 600, covered = narrow ? 0 : 222, free = Math.max(size.x - covered, 1);
+    const zoom = Math.max(0.75, Math.floor(4 * Math.log2(free / 256 / (narrow ? 0.76 : 0.86))) / 4);
+    const perDegree = 256 * Math.pow(2, zoom) / 360;
+    map.setView([26, (narrow ? 108 : 150) + covered / 2 / perDegree], zoom, {animate: false});
   }
 
   /* ----- basemap ----- */
@@ -559,9 +562,17 @@ function start(map, id, options) {
     data.ports.forEach((p, k) => { for (const m of ports[k]) { m.options.radius = m._radius = Math.min(7, 2 + 0.02 * Math.sqrt(through(p))); if (m._map) m._updateBounds(); } });
   }
 
+  /* A gate across an ocean (Cape Horn to Antarctica) is drawn only where the ships are. */
+  function short(gate) {
+    const a = gate[0], b = gate[gate.length - 1], length = Math.hypot(b[0] - a[0], b[1] - a[1]);
+    if (length < 8) return gate;
+    const coast = Math.abs(a[1]) < Math.abs(b[1]) ? a : b, far = coast === a ? b : a;
+    return [coast, [coast[0] + (far[0] - coast[0]) * 5 / length, coast[1] + (far[1] - coast[1]) * 5 / length]];
+  }
+
   const gates = data.passages.map(p => {
     const closed = halted.passage.has(p.id), at = [];
-    for (const gate of p.gates) for (const shift of COPIES) at.push(latlngs(gate, shift));
+    for (const gate of p.gates) for (const shift of COPIES) at.push(latlngs(closed ? gate : short(gate), shift));
     const line = L.polyline(at, {renderer: canvas, color: closed ? HALT : p.open ? INK : "#8A94A0", weight: closed ? 4.5 : 2.2, dashArray: closed ? null : "4 3", bubblingMouseEvents: false});
     line.bindTooltip(() => make("span", {}, p.name + (p.open ? ", " + tonnes(through(p)) : ", shut")), {sticky: true});
     line.on("click", e => L.popup({maxWidth: 320}).setLatLng(e.latlng).setContent(throughContent(p, "passage")).openOn(map));
