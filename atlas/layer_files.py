@@ -20,7 +20,8 @@ from atlas.schema import Finding, Schema, check_columns, is_sorted, read_schema
 MODES = ("overlay", "replace")
 ALWAYS_OVERLAID = ("sources", "countries")  # rows of the shipped layers that stay go on referring to these
 OTHER_FILES = ("README.md", "settings.toml", "schema.csv", "scenarios", "network")
-DATABASE_PREFIXES = ("postgresql://", "postgres://", "PG:")
+DATABASE_PREFIXES = ("postgresql://", "postgres://")
+DATABASE_TIMEOUT_S = 10
 
 
 @dataclass
@@ -71,9 +72,9 @@ def layer_path(directory: Path, layer: str, schema: Schema) -> Path | None:
 
 def _overlay(address: str, raw: RawLayers) -> None:
     """Lay what stands at the address over the raw layers, by id."""
-    if address.startswith(DATABASE_PREFIXES) or Path(address).is_file() or address.startswith("/vsi"):
-        for layer, table in _read_gdal(address, raw).items():
-            raw.add_to_digest(f"{address}/{layer}", table.drop(columns="geometry", errors="ignore").to_csv().encode())
+    if address.startswith(DATABASE_PREFIXES) or Path(address).is_file():
+        for layer, table in _read_tables(address, raw).items():
+            raw.add_to_digest(f"table {layer}", table.to_csv().encode())
             raw.tables[layer] = _merged(raw.tables[layer], table, layer, raw)
         return
     directory = Path(address)
@@ -233,34 +234,65 @@ def _cell(value: object) -> str:
     return str(value)
 
 
+def _read_tables(address: str, raw: RawLayers) -> dict[str, pd.DataFrame]:
+    """Return the layers of a GDAL source or a database as text, with findings about their columns."""
+    frames = _read_database(address, raw) if address.startswith(DATABASE_PREFIXES) else _read_gdal(address, raw)
+    tables = {}
+    for layer, frame in frames.items():
+        table = _as_text(frame, layer, raw.schema)
+        raw.findings += check_columns(layer, table.columns, raw.schema, partial=True)
+        tables[layer] = table[[c for c in table.columns if c in raw.schema.of(layer) or c == "geometry"]]
+    return tables
+
+
 def _read_gdal(address: str, raw: RawLayers) -> dict[str, pd.DataFrame]:
-    """Return the layers of a GDAL source or PostGIS: tables named like a layer, or one table of facilities."""
+    """Return the tables of a GDAL source that are named like a layer, or its only one as facilities."""
     import pyogrio
 
-    source = address
-    if address.startswith(("postgresql://", "postgres://")):
-        source = "PG:" + address
-    if source.startswith("PG:") and "PostgreSQL" not in pyogrio.list_drivers():
-        raise BadInput("this GDAL has no PostgreSQL driver; install a pyogrio built with one, or export to GeoPackage")
     try:
-        names = [str(row[0]) for row in pyogrio.list_layers(source)]
+        names = [str(row[0]) for row in pyogrio.list_layers(address)]
         chosen = {n: n for n in names if n in raw.schema.layers}
         if not chosen and len(names) == 1:
             chosen = {names[0]: "facilities"}
         if not chosen:
-            known = ", ".join(raw.schema.layers)
-            held = ", ".join(names)[:300]
+            held, known = ", ".join(names)[:300], ", ".join(raw.schema.layers)
             raise BadInput(f"{address[:200]!r} holds {held}; expected a table named like one of {known}")
-        frames = {layer: gpd.read_file(source, layer=name) for name, layer in chosen.items()}
+        return {layer: gpd.read_file(address, layer=name) for name, layer in chosen.items()}
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError) as error:
         raise BadInput(f"{address[:200]!r} cannot be read: {str(error)[:300]}") from None
-    tables = {}
-    for layer, frame in frames.items():
-        tables[layer] = _as_text(frame, layer, raw.schema)
-        raw.findings += check_columns(layer, tables[layer].columns, raw.schema, partial=True)
-        keep = [c for c in tables[layer].columns if c in raw.schema.of(layer) or c == "geometry"]
-        tables[layer] = tables[layer][keep]
-    return tables
+
+
+def _read_database(address: str, raw: RawLayers) -> dict[str, pd.DataFrame]:
+    """Return the tables and views of a PostgreSQL database that are named like a layer, PostGIS geometry included."""
+    try:
+        import psycopg  # noqa: F401  # the driver that SQLAlchemy loads by name
+        import sqlalchemy as sa
+    except ImportError:
+        raise BadInput("reading layers from PostGIS needs two more packages: pip install sqlalchemy psycopg") from None
+    frames: dict[str, pd.DataFrame] = {}
+    shown = "the database"  # never the address: it may hold a password
+    try:
+        url = sa.make_url(address).set(drivername="postgresql+psycopg")
+        shown = url.render_as_string(hide_password=True)
+        engine = sa.create_engine(url, connect_args={"connect_timeout": DATABASE_TIMEOUT_S}, poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            columns = connection.execute(sa.text(
+                "select table_name, column_name, udt_name from information_schema.columns "
+                "where table_schema = any(current_schemas(false)) order by 1, ordinal_position")).fetchall()
+            for layer in (name for name in raw.schema.layers if any(c[0] == name for c in columns)):
+                query = sa.text(f'select * from "{layer}"')  # noqa: S608  # a name of the schema, never the user's text
+                shape = [c[1] for c in columns if c[0] == layer and c[2] == "geometry"]
+                if shape:
+                    frame = gpd.read_postgis(query, connection, geom_col=shape[0]).rename_geometry("geometry")
+                else:
+                    frame = pd.read_sql(query, connection)
+                frames[layer] = frame
+    except (sa.exc.SQLAlchemyError, ValueError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0][:300]
+        raise BadInput(f"{shown} cannot be read: {reason}") from None
+    if not frames:
+        raise BadInput(f"{shown} holds no table named like one of {', '.join(raw.schema.layers)}")
+    return frames
 
 
 def _as_text(frame: pd.DataFrame, layer: str, schema: Schema) -> pd.DataFrame:

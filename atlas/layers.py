@@ -33,7 +33,7 @@ COUNTRY_WORDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layers:
     """All layers, validated. Tables are indexed by id (countries by iso3) and sorted by it.
 
