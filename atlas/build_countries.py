@@ -15,7 +15,10 @@ import geopandas as gpd
 import numpy as np
 import pycountry
 import shapely
-from shapely.geometry import MultiPolygon, Polygon, mapping
+from shapely.geometry import Polygon, mapping
+from shapely.geometry.base import BaseGeometry
+
+from atlas import geo
 
 WORLD_ATLAS = "world-atlas@2.0.2"
 # Natural Earth draws these without an ISO number; the code is the one this atlas files them under.
@@ -48,13 +51,33 @@ def _ring(indices: list[int], arcs: list[np.ndarray]) -> np.ndarray:
 
 def _polygons(geometry: dict, arcs: list[np.ndarray]) -> list[Polygon]:
     shapes = [geometry["arcs"]] if geometry["type"] == "Polygon" else geometry.get("arcs", [])
-    found = []
+    found: list[Polygon] = []
     for shape in shapes:
-        rings = [ring for ring in (_ring(r, arcs) for r in shape) if len(ring) >= 4]
-        if rings:  # Antarctica is cut along the map's edge, and its outline is not the first ring
-            rings.sort(key=lambda ring: -Polygon(ring).area)
-            found.append(Polygon(rings[0], rings[1:]))
+        rings = [_unwrapped(ring) for ring in (_ring(r, arcs) for r in shape) if len(ring) >= 4]
+        if rings:
+            whole = shapely.make_valid(Polygon(rings[0], rings[1:]))
+            cut = geo.split_antimeridian(shapely.MultiPolygon(_areas(whole)))
+            found += [part for part in _areas(cut) if part.area > 0]
     return found
+
+
+def _areas(shape: BaseGeometry) -> list[Polygon]:
+    """Return the polygons of a geometry, whatever else it holds."""
+    parts = [part for member in shapely.get_parts(shape) for part in shapely.get_parts(member)]
+    return [part for part in parts if part.geom_type == "Polygon"]
+
+
+def _unwrapped(ring: np.ndarray) -> np.ndarray:
+    """Return a ring with continuous longitudes; one that goes round the pole (Antarctica) is closed over it.
+
+    The package joins rings across the antimeridian, as on a sphere.
+    """
+    line = geo.unwrap(ring)
+    turn = line[-1, 0] - line[0, 0]
+    if abs(turn) < 180.0:
+        return line
+    pole = np.array([[line[-1, 0], -90.0], [line[0, 0], -90.0], line[0]])
+    return np.vstack([line, pole])
 
 
 def iso3_of(numeric: str | None, name: str) -> str | None:
@@ -88,9 +111,7 @@ def read_countries(path: Path) -> gpd.GeoDataFrame:
         if (name not in UNNUMBERED or code == "XKX") and not names.get(code, (-1.0, ""))[0] >= area:
             names[code] = (area, _full_name(code, name))
     codes = sorted(parts)
-    shapes = [shapely.make_valid(MultiPolygon(parts[code])) for code in codes]
-    areas = [[part for part in shapely.get_parts(shape) if "Polygon" in part.geom_type] for shape in shapes]
-    shapes = [shapely.union_all(part) for part in areas]
+    shapes = [shapely.MultiPolygon(_areas(shapely.union_all(parts[code]))) for code in codes]
     frame = gpd.GeoDataFrame({"iso3": codes, "name": [names[code][1] for code in codes]}, geometry=shapes, crs=4326)
     return frame.set_index("iso3")
 

@@ -1,0 +1,256 @@
+"""Build `layers/network/` from the raw sea, rail and road graphs: `python -m atlas.build_network` (extra `build`).
+
+Everything written is reduced to what routing needs: exact distances between ports, facilities, markets, border posts
+and hubs, with the line each stands for; and the whole land graphs, by country, for points attached at run time.
+The same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+
+from atlas import build_countries, build_land, build_sea, geo
+from atlas.build_overlay import overlay
+
+ROOT = Path(__file__).resolve().parent.parent / "layers"
+RAIL_REACH_KM, ROAD_REACH_KM = 150.0, 900.0
+LINE_TOLERANCE_DEG = {"sea": 0.0, "rail": 0.01, "road": 0.01}
+
+# Crossings that exist and that the source graphs lack: mode, one side (lon, lat), the other side.
+ADDED_CROSSINGS = [
+    ("rail", (12.60, 55.63), (12.99, 55.57)), ("road", (12.65, 55.62), (12.99, 55.57)),  # Oresund bridge
+    ("rail", (100.32, 6.66), (100.32, 6.68)), ("rail", (106.10, 50.22), (106.15, 50.38)),  # Padang Besar, Naushki
+    ("rail", (102.68, 17.93), (102.72, 17.88)), ("road", (103.77, 1.47), (103.77, 1.44)),  # Nong Khai, Johor
+    ("road", (114.06, 22.53), (114.07, 22.49)),  # Shenzhen to Hong Kong
+]
+
+
+def write_npz(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
+    """Write arrays as a compressed npz whose bytes depend on the arrays alone."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in sorted(arrays):
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, buffer.getvalue())
+
+
+def pack_lines(lines: list[NDArray[np.float64]], decimals: int) -> dict[str, NDArray[np.generic]]:
+    """Pack lines as integer steps: `line_start` (n + 1) offsets, `line_step` (points, 2), first step absolute."""
+    start = np.r_[0, np.cumsum([len(line) for line in lines])].astype(np.int32)
+    points = np.round(np.vstack(lines) * 10**decimals).astype(np.int32)
+    steps = np.diff(points, axis=0, prepend=0)
+    steps[start[:-1]] = points[start[:-1]]
+    return {"line_start": start, "line_step": steps.astype(np.int32)}
+
+
+def text(values: list[str]) -> NDArray[np.str_]:
+    """Return strings as a fixed-width array."""
+    return np.array(values, dtype=f"U{max([len(v) for v in values], default=1)}")
+
+
+def read_places() -> pd.DataFrame:
+    """Return every port, facility and market: id, kind, country, lon, lat (ports first, each sorted by id)."""
+    frames = []
+    for kind, name in (("port", "ports"), ("facility", "facilities"), ("market", "markets")):
+        frame = pd.read_csv(ROOT / f"{name}.csv", keep_default_na=False)[["id", "country", "lon", "lat"]]
+        frame = frame[frame["lon"] != ""].astype({"lon": float, "lat": float}).sort_values("id")
+        frames.append(frame.assign(kind=kind))
+    return pd.concat(frames, ignore_index=True)
+
+
+def sea_part(places: pd.DataFrame, land: NDArray[np.object_], source: Path) -> dict[str, NDArray[np.generic]]:
+    """Return the sea overlay: ports, gate ends and hubs; edges that cross gates carry their passages."""
+    passages = gpd.read_file(ROOT / "passages.geojson")
+    passages.index = pd.Index(passages["id"])
+    ports = places[places["kind"] == "port"].set_index("id")
+    sea = build_sea.build_sea(source, ports, passages.sort_index(), land)
+    gate = np.array([bool(tags) for tags in sea.passages])
+    matrix = _matrix(len(sea.xy), sea.a[~gate], sea.b[~gate], sea.km[~gate])
+    terminals = np.unique(np.r_[np.arange(len(ports)), sea.a[gate], sea.b[gate]])
+    free = overlay(matrix, terminals)
+    lines = {(int(a), int(b)): line for a, b, line, g in zip(sea.a, sea.b, sea.lines, gate, strict=True) if not g}
+    place = np.full(len(sea.xy), -1)
+    place[free.nodes] = np.arange(len(free.nodes))
+    runs = [_joined_line(run, lines) for run in free.runs] + [sea.lines[i] for i in np.flatnonzero(gate)]
+    ids = sorted(str(i) for i in passages["id"])
+    crossing = [(k + len(free.a), ids.index(tag)) for k, i in enumerate(np.flatnonzero(gate)) for tag in sea.passages[i]]
+    return {
+        "xy": sea.xy[free.nodes], "ports": text(sea.ports), "passages": text(ids),
+        "a": np.r_[free.a, place[sea.a[gate]]].astype(np.int32), "b": np.r_[free.b, place[sea.b[gate]]].astype(np.int32),
+        "km": np.r_[free.km, sea.km[gate]], "crossing": np.array(crossing, dtype=np.int32), **pack_lines(runs, 5),
+    }
+
+
+def _matrix(size: int, a: NDArray[np.int32], b: NDArray[np.int32], km: NDArray[np.float64]) -> coo_matrix:
+    order = np.lexsort((km, b, a))
+    a, b, km = a[order], b[order], km[order]
+    first = np.r_[True, (a[1:] != a[:-1]) | (b[1:] != b[:-1])]
+    return coo_matrix((np.maximum(km[first], 1e-3), (a[first], b[first])), shape=(size, size)).tocsr()
+
+
+def _joined_line(run: NDArray[np.int64], lines: dict[tuple[int, int], NDArray[np.float64]]) -> NDArray[np.float64]:
+    parts: list[NDArray[np.float64]] = []
+    for i, j in zip(run[:-1].tolist(), run[1:].tolist(), strict=True):
+        part = lines[(i, j)] if (i, j) in lines else lines[(j, i)][::-1]
+        parts.append(part if not parts else part[1:])
+    return geo.unwrap(np.vstack(parts))
+
+
+def land_part(
+    graph: build_land.LandGraph, places: pd.DataFrame, links: dict[str, NDArray[np.generic]] | None
+) -> dict[str, NDArray[np.generic]]:
+    """Return one mode's overlay: snapped places, posts, edges by country. `links`: the road part, for transfers."""
+    mode = graph.mode
+    label, total = build_land.inner_components(graph)
+    posts = build_land.border_posts(graph, total)
+    usable = _useful(graph, label, total, posts, places)
+    added = _added_posts(graph, usable)
+    posts = build_land.Posts(*(np.r_[old, new] for old, new in zip((posts.a, posts.b, posts.km), added, strict=True)))
+    node, snap_km = build_land.snap(
+        graph, places["lon"].to_numpy(), places["lat"].to_numpy(), list(places["country"]), usable,
+        RAIL_REACH_KM if mode == "rail" else ROAD_REACH_KM,
+    )
+    wanted = [node[node >= 0], posts.a, posts.b]
+    extra: dict[str, NDArray[np.generic]] = {}
+    if links is not None:  # road posts may change to rail on either side
+        ends = np.unique(np.asarray(links["post"]).ravel())
+        xy, tags = np.asarray(links["xy"])[ends], np.asarray(links["country"])[ends]
+        codes = [graph.countries[t] for t in tags]
+        to, km = build_land.snap(graph, xy[:, 0], xy[:, 1], codes, usable, RAIL_REACH_KM)
+        met = to >= 0
+        wanted.append(to[met])
+        extra = {"transfer_road": ends[met].astype(np.int32), "transfer_km": km[met]}
+        transfer = to[met]
+    terminals = np.unique(np.concatenate(wanted))
+    matrix = build_land.inner_matrix(graph)
+    nodes, a, b, km, lines = [], [], [], [], []
+    count = 0
+    for country in np.unique(graph.country[terminals]):
+        low, high = np.searchsorted(graph.country, [country, country + 1])
+        part = overlay(matrix[low:high, low:high], terminals[graph.country[terminals] == country] - low)
+        nodes.append(part.nodes + low)
+        a.append(part.a + count)
+        b.append(part.b + count)
+        km.append(part.km)
+        lines += [_simple(graph.xy[run + low], LINE_TOLERANCE_DEG[mode]) for run in part.runs]
+        count += len(part.nodes)
+    kept = np.concatenate(nodes)
+    place = np.full(len(graph.xy), -1)
+    place[kept] = np.arange(len(kept))
+    if links is not None:
+        extra["transfer_rail"] = place[transfer].astype(np.int32)
+    return {
+        "xy": graph.xy[kept], "country": graph.country[kept], "graph_node": kept.astype(np.int32),
+        "a": np.concatenate(a).astype(np.int32), "b": np.concatenate(b).astype(np.int32), "km": np.concatenate(km),
+        "post": np.c_[place[posts.a], place[posts.b]].astype(np.int32), "post_km": posts.km,
+        "snap": np.where(node >= 0, place[node], -1).astype(np.int32), "snap_km": np.where(node >= 0, snap_km, 0.0),
+        **pack_lines(lines, 3), **extra,
+    }
+
+
+def _simple(line: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+    if len(line) < 3:
+        return line
+    return np.asarray(shapely.get_coordinates(shapely.simplify(shapely.LineString(line), tolerance, preserve_topology=False)))
+
+
+def _useful(
+    graph: build_land.LandGraph, label: NDArray[np.int32], total: NDArray[np.float64], posts: build_land.Posts,
+    places: pd.DataFrame,
+) -> NDArray[np.bool_]:
+    """Tell which nodes lie on a piece of network, within its country, that leads somewhere: to a post or a port."""
+    ports = places[places["kind"] == "port"]
+    big = total >= build_land.USEFUL_KM[graph.mode]
+    codes = list(ports["country"])
+    node, _ = build_land.snap(graph, ports["lon"].to_numpy(), ports["lat"].to_numpy(), codes, big, 30.0)
+    leading = np.zeros(label.max() + 1, dtype=bool)
+    leading[label[np.concatenate([posts.a, posts.b, node[node >= 0]])]] = True
+    usable = big & leading[label]
+    for country in np.unique(graph.country):  # where nothing leads out, the largest piece serves the country
+        inside = graph.country == country
+        if not usable[inside].any():
+            usable |= inside & (total == total[inside].max())
+    return usable
+
+
+def _added_posts(
+    graph: build_land.LandGraph, usable: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    wanted = [(one, other) for mode, one, other in ADDED_CROSSINGS if mode == graph.mode]
+    candidates = np.flatnonzero(usable)
+    index = geo.NearestIndex(*graph.xy[candidates].T)
+    ends = []
+    for one, other in wanted:
+        first = candidates[index.query(*one, k=200)[0][0]]
+        second = candidates[index.query(*other, k=200)[0][0]]
+        start = first[0]
+        foreign = second[graph.country[second] != graph.country[start]]
+        ends.append((int(start), int(foreign[0])))
+    pair = np.array(ends, dtype=np.int64).reshape(-1, 2)
+    start, end = graph.xy[pair[:, 0]], graph.xy[pair[:, 1]]
+    return pair[:, 0], pair[:, 1], geo.geodesic_km(start[:, 0], start[:, 1], end[:, 0], end[:, 1])
+
+
+def stored_graph(graph: build_land.LandGraph) -> dict[str, NDArray[np.generic]]:
+    """Return the whole graph of a mode, small: integer coordinates, sorted edges as steps, lengths in 10 m."""
+    inside = build_land.inner_edges(graph)
+    a, b = graph.a[inside], graph.b[inside]
+    return {
+        "xy": np.round(graph.xy * 1000).astype(np.int32), "countries": text(graph.countries),
+        "first_node": np.searchsorted(graph.country, np.arange(len(graph.countries) + 1)).astype(np.int32),
+        "a_step": np.diff(a, prepend=0).astype(np.int32), "b_minus_a": (b - a).astype(np.int32),
+        "km_100": np.round(graph.km[inside] * 100).astype(np.int32),
+    }
+
+
+def package_dir(name: str) -> Path:
+    """Return the folder of an installed package without importing it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit(f"error: {name} is not installed (pip install '.[build]')")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Build all files; an argument names a folder that keeps the downloaded country polygons."""
+    arguments = sys.argv[1:] if argv is None else argv
+    cache = Path(arguments[0]) if arguments else ROOT.parent / "build"
+    atlas = build_countries.fetch_world_atlas(cache)
+    build_countries.write_countries(atlas / "countries-50m.json", ROOT / "countries.geojson")
+    countries = build_countries.read_countries(atlas / "countries-10m.json")
+    land = np.array(shapely.get_parts(countries.geometry.to_numpy()), dtype=object)
+    places = read_places()
+    out = ROOT / "network"
+    out.mkdir(exist_ok=True)
+    print("sea", file=sys.stderr)
+    write_npz(out / "sea.npz", sea_part(places, land, package_dir("searoute") / "data" / "marnet_searoute.geojson"))
+    source = package_dir("scgraph_data")
+    road: dict[str, NDArray[np.generic]] | None = None
+    for mode, name in (("road", "world_highways.py"), ("rail", "world_railways.py")):
+        print(mode, file=sys.stderr)
+        graph = build_land.clean(mode, source / name, countries)
+        part = land_part(graph, places, road)
+        road = road or part
+        write_npz(out / f"{mode}.npz", {**part, "countries": text(graph.countries)})
+        write_npz(out / f"{mode}_graph.npz", stored_graph(graph))
+    write_npz(out / "places.npz", {"id": text(list(places["id"])), "kind": text(list(places["kind"])),
+                                   "country": text(list(places["country"])),
+                                   "xy": places[["lon", "lat"]].to_numpy()})
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,176 @@
+"""What may be closed, and what a path is: closures, legs, paths and their lines."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path as FilePath
+
+import numpy as np
+from shapely.geometry import LineString
+
+from atlas import geo
+from atlas.errors import BadInput, UnknownName, nearest, unknown_name_text
+from atlas.layers import Layers
+from atlas.network import MODES, PORT, RAIL, ROAD, SEA, Network
+
+SHORT_ACCESS_KM = 5.0  # a way to the rail terminal shorter than this is told as part of the rail leg
+
+
+@dataclass(frozen=True)
+class Closures:
+    """What is closed for one question, and what is opened that is shut by default. Borders are `AAA-BBB`, sorted."""
+
+    passages: frozenset[str] = frozenset()
+    ports: frozenset[str] = frozenset()
+    borders: frozenset[str] = frozenset()
+    opened: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, close: Iterable[str], open: Iterable[str], layers: Layers) -> Closures:
+        """Read ids of passages, ports and borders; raises BadInput (UnknownName for one) listing every unknown id."""
+        found: dict[str, set[str]] = {"passage": set(), "port": set(), "border": set()}
+        opened: set[str] = set()
+        unknown: list[UnknownName] = []
+        for text, target in [(t, None) for t in close] + [(t, opened) for t in open]:
+            try:
+                kind, name = identify(text, layers)
+                (found[kind] if target is None else target).add(name)
+            except UnknownName as error:
+                unknown.append(error)
+        if len(unknown) == 1:
+            raise unknown[0]
+        if unknown:
+            raise BadInput([problem for error in unknown for problem in error.problems])
+        return cls(frozenset(found["passage"]), frozenset(found["port"]), frozenset(found["border"]), frozenset(opened))
+
+
+def identify(text: str, layers: Layers) -> tuple[str, str]:
+    """Return (kind, id) of a passage, port or border in any case; raises UnknownName with the nearest ids."""
+    name = str(text).strip()
+    if name.lower() in layers.passages.index:
+        return "passage", name.lower()
+    if name.upper() in layers.ports.index:
+        return "port", name.upper()
+    borders = known_borders(layers.directory("network"))
+    parts = name.upper().split("-")
+    if len(parts) == 2 and "-".join(sorted(parts)) in borders:
+        return "border", "-".join(sorted(parts))
+    known = [*layers.passages.index, *layers.ports.index, *borders]
+    raise UnknownName("passage, port or border", name, nearest("-".join(sorted(parts)) if len(parts) == 2 else name, known))
+
+
+@lru_cache(maxsize=8)
+def known_borders(directory: FilePath) -> tuple[str, ...]:
+    """Return the ids of all borders that rail or road cross, sorted."""
+    rows = (directory / "borders.csv").read_text(encoding="utf-8").splitlines()[1:]
+    return tuple(sorted(row.split(",", 1)[0] for row in rows if row))
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One mode's part of a path; `port` legs are handling and dwell. USD per tonne of the commodity."""
+
+    mode: str
+    start: str
+    end: str
+    distance_km: float
+    days: float
+    cost_usd_t: float
+
+
+@dataclass(frozen=True)
+class Path:
+    """A path of the query graph with what it passes, in order. Node and edge numbers belong to its network."""
+
+    nodes: tuple[int, ...]
+    edges: tuple[int, ...]
+    passages: tuple[str, ...]
+    ports: tuple[str, ...]
+    borders: tuple[str, ...]
+    countries: tuple[str, ...]
+    legs: tuple[Leg, ...]
+    distance_km: float
+    days: float
+    cost_usd_t: float
+    route_id: str
+
+
+def describe(network: Network, nodes: list[int], edges: list[int], cost: np.ndarray, names: tuple[str, str]) -> Path:
+    """Make a Path from nodes and edges in travel order; `cost` is USD/t of each of these edges, `names` the two ends."""
+    e = network.edges
+    passages: list[str] = []
+    ports: list[str] = []
+    borders: list[str] = []
+    countries: list[str] = []
+    for step, edge in enumerate(edges):
+        bits, forward = int(e.passages[edge]), int(e.u[edge]) == nodes[step]
+        passages += [p for i, p in enumerate(network.passage_ids) if bits >> i & 1 and p not in passages]
+        if e.port[edge] >= 0:
+            ports += [p for p in (network.port_ids[e.port[edge]],) if p not in ports]
+        if e.border[edge] >= 0:
+            borders += [b for b in (network.border_ids[e.border[edge]],) if b not in borders]
+        pair = (int(e.country[edge]), int(e.other_country[edge]))
+        for number in pair if forward else pair[::-1]:
+            if number >= 0 and network.country_ids[number] not in countries:
+                countries.append(network.country_ids[number])
+    km, days = e.km[edges], e.days[edges]
+    legs = _legs(network, nodes, edges, cost, names)
+    digest = hashlib.sha256()
+    for step, node in enumerate(nodes):
+        lon, lat = network.xy[node]
+        mode = int(e.mode[edges[step]]) if step < len(edges) else -1
+        digest.update(f"{lon:.3f},{lat:.3f},{mode};".encode())
+    return Path(
+        tuple(nodes), tuple(edges), tuple(passages), tuple(ports), tuple(borders), tuple(countries), legs,
+        float(np.sum(km)), float(np.sum(days)), float(np.sum(cost)), "r" + digest.hexdigest()[:14],
+    )
+
+
+def _legs(network: Network, nodes: list[int], edges: list[int], cost: np.ndarray, names: tuple[str, str]) -> tuple[Leg, ...]:
+    e = network.edges
+    modes = [int(e.mode[edge]) for edge in edges]
+    for i, edge in enumerate(edges):  # short ways to a rail terminal belong to the train
+        if e.access[edge] and modes[i] == ROAD and e.km[edge] < SHORT_ACCESS_KM:
+            beside = [modes[j] for j in (i - 1, i + 1) if 0 <= j < len(edges)]
+            modes[i] = RAIL if RAIL in beside else modes[i]
+    starts = [i for i in range(len(edges)) if i == 0 or modes[i] != modes[i - 1]]
+    ends = [*starts[1:], len(edges)]
+    port_at = {place.leave: name for name, place in network.places.items() if name in network.port_ids}
+    legs = []
+    for i, j in zip(starts, ends, strict=True):
+        part = edges[i:j]
+        first = names[0] if i == 0 else _name(network, nodes[i], port_at)
+        last = names[1] if j == len(edges) else _name(network, nodes[j], port_at)
+        legs.append(Leg(MODES[modes[i]], first, last, float(np.sum(e.km[part])), float(np.sum(e.days[part])),
+                        float(np.sum(cost[i:j]))))
+    return tuple(leg for leg in legs if leg.distance_km > 0 or leg.cost_usd_t > 0)
+
+
+def _name(network: Network, node: int, port_at: dict[int, str]) -> str:
+    if node < len(network.port_ids):
+        return network.port_ids[node]
+    if node in port_at:
+        return port_at[node]
+    lon, lat = network.xy[node]
+    return f"{lon:.3f},{lat:.3f}"
+
+
+def path_line(network: Network, path: Path) -> LineString:
+    """Return a path's line with continuous longitudes (they may pass 180); empty for a path without length."""
+    parts = []
+    for node, edge in zip(path.nodes[:-1], path.edges, strict=True):
+        line = network.line(edge)
+        parts.append(line if int(network.edges.u[edge]) == node else line[::-1])
+    if not parts:
+        return LineString()
+    xy = geo.unwrap(np.vstack(parts))
+    moved = np.r_[True, np.abs(np.diff(xy, axis=0)).max(axis=1) > 1e-9]
+    return LineString(xy[moved]) if moved.sum() > 1 else LineString()
+
+
+def needs(mode: int) -> str:
+    """Return the name of a mode's setting: handling in ports belongs to the sea."""
+    return "sea" if mode in (SEA, PORT) else MODES[mode]
