@@ -1,10 +1,11 @@
 """The commands of `atlas`. They translate: text in, a call of the library, text out. Heavy modules load when used."""
 
+import dataclasses
+import datetime as dt
 import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,7 +36,7 @@ on_option = click.option("--on", metavar="DATE", help="Day whose dated halts app
 
 @click.group(cls=AtlasGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--layers", metavar="DIR_OR_ADDRESS", help="Own layers, laid over the shipped ones by id.")
-@click.option("--year", type=click.IntRange(1990, 2100), default=2024, show_default=True, help="Which facilities run.")
+@click.option("--year", type=int, default=2024, show_default=True, help="Which facilities run.")
 @click.version_option(__version__, message="atlas %(version)s")
 @click.pass_context
 def main(ctx: click.Context, layers: str | None, year: int) -> None:
@@ -257,10 +258,10 @@ def about(obj: dict[str, Any]) -> int:
 def open_study(obj: dict[str, Any]) -> "Study":
     """Open the layers and the network, once per command."""
     if "study" not in obj:
-        import atlas
+        from atlas import study
 
-        with timed("opened layers and network"):
-            obj["study"] = atlas.open(obj["layers"], year=obj["year"])
+        with timed("opened the layers"):
+            obj["study"] = study.open(obj["layers"], year=obj["year"])
     return obj["study"]
 
 
@@ -271,16 +272,34 @@ def solved(
     """Return the outcome of a scenario file, of halts, of both together, or the baseline."""
     study = open_study(obj)
     with timed("solved"):
-        return study.solve(halts=halts, scenario=scenario, bloc=bloc, on=on, open=opened)
+        question = study.question(halts, scenario, day(on))
+        if opened:
+            more = study.question((), {"name": question.name, "open": list(opened)})
+            question = dataclasses.replace(question, opened=question.opened | more.opened)
+        return study.solve(scenario=question, bloc=bloc)
+
+
+def day(text: str | None) -> dt.date | None:
+    """Return the date of a text like 2025-04-04."""
+    try:
+        return dt.date.fromisoformat(text) if text else None
+    except ValueError:
+        raise BadInput(f"--on {text!r} is not a date YYYY-MM-DD") from None
 
 
 def verify(obj: dict[str, Any], folder: str, as_json: bool) -> int:
     """Check a stored result and say what was found; exit 1 if it does not hold."""
-    from atlas import certificate, layers
+    from atlas import layers, stored
+    from atlas.cli_text import verified_text
 
-    found = certificate.check_folder(Path(folder), layers.open_layers(obj["layers"]))
+    with timed("verified"):
+        found = stored.check_folder(folder, layers.open_layers(obj["layers"]))
     if as_json:
         print_json(found)
+    else:
+        click.echo(verified_text(found))
+    if not found["ok"]:
+        raise NoAnswer([f"{folder} does not hold", *found["problems"]])
     return 0
 
 

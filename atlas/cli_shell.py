@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -18,11 +17,11 @@ _COORDINATE = re.compile(r"-\s*[\d.]")
 class AtlasGroup(click.Group):
     """A group of commands that ends every failure with one line `error: ...` and never with a traceback."""
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
-        """Run a command and exit: 0 done, 1 no answer, 2 bad input."""
-        extra["standalone_mode"] = False
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command and exit: 0 done, 1 no answer, 2 bad input. Takes what `click.Command.main` takes."""
+        extra |= {"standalone_mode": False, "prog_name": "atlas"}
         try:
-            code = self._guarded(args, prog_name or "atlas", extra)
+            code = self._guarded(args, extra)
             sys.stdout.flush()
         except BrokenPipeError:
             code = _silence()  # `atlas ... | head`: the reader has what it wanted
@@ -31,9 +30,9 @@ class AtlasGroup(click.Group):
             _silence()
         sys.exit(code)
 
-    def _guarded(self, args: Sequence[str] | None, prog_name: str, extra: dict[str, Any]) -> int:
+    def _guarded(self, args: tuple[Any, ...], extra: dict[str, Any]) -> int:
         try:
-            result = super().main(args=args, prog_name=prog_name, **extra)
+            result = super().main(*args, **extra)
             return result if isinstance(result, int) else 0
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.ctx.get_help() if error.ctx else "", err=True)

@@ -46,7 +46,7 @@ def solve_text(outcome: Any) -> str:
     """Return a solved outcome for people: the sentence, both states side by side, shortage, who replaces whom."""
     summary = outcome.summary
     base, halted = summary["baseline"], summary["halted"]
-    if not summary["scenario"]["halts"] and not summary["scenario"]["name"]:
+    if not summary["scenario"]["halts"] and base == halted:
         return _baseline_text(outcome)
     parts = [outcome.sentence, _scenario(summary), _totals(summary["bloc"], base, halted), _stages(base, halted)]
     parts += [_shortage("country", base, halted), _shortage("sector", base, halted), _shortage("grade", base, halted)]
@@ -111,8 +111,8 @@ def _totals(bloc: str, base: Mapping[str, Any], halted: Mapping[str, Any]) -> st
         rows.append((label, number(a, digits), number(b, digits), signed(b - a, digits)))
 
     def share(label: str, a: float | None, b: float | None) -> None:
-        both = a is not None and b is not None
-        rows.append((label, percent(a), percent(b), f"{signed(100 * (b - a), 1)} points" if both else "-"))
+        moved = "-" if a is None or b is None else f"{signed(100 * (b - a), 1)} points"
+        rows.append((label, percent(a), percent(b), moved))
 
     add("magnet demand, t", "demand_t")
     add("supplied, t", "supplied_t")
@@ -202,6 +202,14 @@ def _traffic(base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
 def _certificate(certificate: Mapping[str, Mapping[str, float]]) -> str:
     rows = [(s, *(f"{c[k]:.1e}" for k in ("primal_residual", "dual_residual", "gap"))) for s, c in certificate.items()]
     return table(("certificate", "primal residual", "dual residual", "gap"), rows)
+
+
+def verified_text(found: Mapping[str, Any]) -> str:
+    """Return what a check of a stored result found."""
+    objective = table(("state", "objective, USD"), [(s, number(v)) for s, v in found["objective_usd"].items()])
+    verdict = "holds: certificate, balances and totals" if found["ok"] else f"{len(found['problems'])} problems"
+    lines = [f"  {p}" for p in found["problems"]]
+    return "\n".join([_certificate(found["certificate"]), "", objective, "", verdict, *lines])
 
 
 def _tuned(lines: Sequence[str]) -> str:

@@ -17,10 +17,11 @@ import pyogrio
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from atlas import geo
+from atlas import geo, network
 from atlas.errors import BadInput, UnknownName, WriteFailure, nearest
 from atlas.export_files import check_target_file, check_target_folder, write_file, write_folder
 from atlas.export_geojson import collection_text, plain
+from atlas.export_network import network_table
 
 LAYERS = ("facilities", "ports", "passages", "network", "flows", "changes")
 SUFFIXES = (".geojson", ".gpkg", ".csv")
@@ -212,9 +213,7 @@ def _with_traffic(table: gpd.GeoDataFrame, outcome: Any, layer: str) -> gpd.GeoD
 
 def _network(layers: Any) -> gpd.GeoDataFrame:
     """Return the edges that routing uses."""
-    from atlas import network  # heavy, and needed by this layer only
-
-    return network.load(layers).edges()
+    return network_table(network.load(layers))
 
 
 def _members(outcome: Any, layer: str) -> dict[str, Any]:

@@ -30,6 +30,9 @@ Extent: TypeAlias = tuple[float, float, float, float]
 Member: TypeAlias = dict[str, Any]
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def collection_text(table: gpd.GeoDataFrame, members: Mapping[str, Any] | None = None) -> str:
     """Return a FeatureCollection as text, one feature a line.
 
@@ -112,7 +115,7 @@ def bbox(extents: Iterable[Extent]) -> list[float]:
 
 def dump(value: Any) -> str:
     """Return compact JSON; a number that is not finite raises ValueError rather than pass as Infinity."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def plain(value: Any) -> Any:
