@@ -65,7 +65,9 @@ def check_arrays(arrays: Mapping[str, Any]) -> dict[str, float]:
     names = ("cost", "lower", "upper")
     c, low, high = (np.asarray(arrays[k], dtype=float) for k in names)
     rl, ru = np.asarray(arrays["row_lower"], dtype=float), np.asarray(arrays["row_upper"], dtype=float)
-    return programme_certificate(c, low, high, matrix, rl, ru, float(arrays["offset"]), np.asarray(arrays["x"]), np.asarray(arrays["y"]))
+    return programme_certificate(
+        c, low, high, matrix, rl, ru, float(arrays["offset"]), np.asarray(arrays["x"]), np.asarray(arrays["y"])
+    )
 
 
 def flow_problems(flows: pd.DataFrame, layers: Layers, state: str, *, tolerance: float = 1e-6) -> list[str]:
@@ -108,17 +110,26 @@ class _Book:
         """Element tonnes of concentrate into each unit; what a cracking plant sells carries the mix that it took in."""
         c = f[f["commodity"] == "concentrate"]
         fac = self.layers.facilities
-        share = {(str(i), e): float(fac.at[i, f"{e.lower()}_share"] or 0.0) for i in set(c["from_id"]) for e in ELEMENTS if fac.at[i, "stage"] == "mine"}
+        share = {
+            (str(i), e): float(fac.at[i, f"{e.lower()}_share"] or 0.0)
+            for i in set(c["from_id"])
+            for e in ELEMENTS
+            if fac.at[i, "stage"] == "mine"
+        }
         mixed: dict[tuple[str, str], float] = {}
         crackers = [i for i in sorted(set(c["from_id"])) if fac.at[i, "stage"] != "mine"]
         for i in crackers:
             part = c[c["to_id"] == i]
             for e in ELEMENTS:
-                mixed[i, e] = sum(t * share[m, e] for m, t in zip(part["from_id"], part["tonnes"], strict=True)) / max(part["tonnes"].sum(), 1e-12)
+                mixed[i, e] = sum(t * share[m, e] for m, t in zip(part["from_id"], part["tonnes"], strict=True)) / max(
+                    part["tonnes"].sum(), 1e-12
+                )
         total: dict[tuple[str, str], float] = {}
         for origin, to, t in zip(c["from_id"], c["to_id"], c["tonnes"], strict=True):
             for e in ELEMENTS:
-                total[to, e] = total.get((to, e), 0.0) + t * (share.get((origin, e)) if (origin, e) in share else mixed[origin, e])
+                total[to, e] = total.get((to, e), 0.0) + t * (
+                    share.get((origin, e)) if (origin, e) in share else mixed[origin, e]
+                )
         return total
 
     def balances(self, i: str, stage: str, product: str) -> list[tuple[str, float, float]]:
@@ -138,7 +149,11 @@ class _Book:
                 went = self.out.get((i, "oxide", e), 0.0) + self.ends.get((i, "oxide", e), 0.0)
             elif stage == "recycling":
                 came = self.into.get((i, "scrap", e), 0.0)
-                went = self.out.get((i, "oxide", e), 0.0) + self.out.get((i, "metal", e), 0.0) / r + self.ends.get((i, "oxide", e), 0.0)
+                went = (
+                    self.out.get((i, "oxide", e), 0.0)
+                    + self.out.get((i, "metal", e), 0.0) / r
+                    + self.ends.get((i, "oxide", e), 0.0)
+                )
             else:
                 came = self.into.get((i, "oxide", e), 0.0) * r + self.into.get((i, "metal", e), 0.0)
                 went = self.out.get((i, "metal", e), 0.0) + self.ends.get((i, "metal", e), 0.0)
@@ -158,7 +173,12 @@ class _Book:
                 need[k] += content[k]
             if product != "bonded":
                 waste = 1 - self.finished
-                parts = {"Nd": content["NdPr"] * (1 - self.pr), "Pr": content["NdPr"] * self.pr, "Dy": content["Dy"], "Tb": content["Tb"]}
+                parts = {
+                    "Nd": content["NdPr"] * (1 - self.pr),
+                    "Pr": content["NdPr"] * self.pr,
+                    "Dy": content["Dy"],
+                    "Tb": content["Tb"],
+                }
                 for e in ELEMENTS:
                     swarf[e] += parts[e] * waste / self.per_oxide[e]
         rows = []

@@ -14,7 +14,7 @@ from atlas.schema import check_table
 
 
 def changed_layers(layers: Layers, scenario: Scenario) -> Layers:
-    """Return layers with the scenario's facilities, demand changes and priorities; raises BadInput with all problems."""
+    """Return layers with the scenario's facilities, demand and priorities; raises BadInput with all problems."""
     facilities = _facilities(layers, scenario)
     demand = layers.demand.copy()
     for d in scenario.demand:
@@ -38,7 +38,10 @@ def _facilities(layers: Layers, scenario: Scenario) -> gpd.GeoDataFrame:
     raw = _as_text(table).set_index("id", drop=False)
     for n, row in enumerate(scenario.facilities, 1):
         wrong = sorted(set(map(str, row)) - set(known))
-        problems += [f"facility {n}: unknown column `{c}`; did you mean {', '.join(nearest(c, known)) or 'one of the layer'}?" for c in wrong]
+        problems += [
+            f"facility {n}: unknown column `{c}`; did you mean {', '.join(nearest(c, known)) or 'one of the layer'}?"
+            for c in wrong
+        ]
         i = str(row.get("id", ""))
         if not i:
             problems.append(f"facility {n}: expected an `id`")
@@ -49,8 +52,15 @@ def _facilities(layers: Layers, scenario: Scenario) -> gpd.GeoDataFrame:
             for k, v in given.items():
                 raw.loc[i, k] = v
         else:
-            default = {"site": i, "name": i, "status": "operating", "modelled": "yes", "source_id": "atlas-estimate", "confidence": "C"}
-            raw.loc[i] = pd.Series({c: "" for c in known} | default | {"coord_precision_km": "1"} | given)
+            default = {
+                "site": i,
+                "name": i,
+                "status": "operating",
+                "modelled": "yes",
+                "source_id": "atlas-estimate",
+                "confidence": "C",
+            }
+            raw.loc[i] = pd.Series(dict.fromkeys(known, "") | default | {"coord_precision_km": "1"} | given)
     if problems:
         raise BadInput(problems)
     typed, findings = check_table("facilities", raw.sort_index().reset_index(drop=True), layers.schema)

@@ -112,7 +112,11 @@ class LaneRouter:
                 chosen.append(self._pick(table, lanes, len(tables), watch))
                 tables.append(table)
         empty = RouteSet(
-            np.zeros(0, np.int64), *(np.zeros(0) for _ in range(4)), np.zeros(0, np.int64), np.zeros((0, 2), np.int32), {k: np.zeros(0, bool) for k in watch}
+            np.zeros(0, np.int64),
+            *(np.zeros(0) for _ in range(4)),
+            np.zeros(0, np.int64),
+            np.zeros((0, 2), np.int32),
+            {k: np.zeros(0, bool) for k in watch},
         )
         merged = empty if not chosen else _join(chosen, tables)
         order = np.argsort(merged.lane, kind="stable")
@@ -161,7 +165,10 @@ class LaneRouter:
 
 def _join(parts: Sequence[RouteSet], tables: Sequence[Table]) -> RouteSet:
     return RouteSet(
-        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("lane", "freight_usd_t", "tariff_usd_t", "distance_km", "days", "table", "cell")),
+        *(
+            np.concatenate([getattr(p, name) for p in parts])
+            for name in ("lane", "freight_usd_t", "tariff_usd_t", "distance_km", "days", "table", "cell")
+        ),
         uses={k: np.concatenate([p.uses[k] for p in parts]) for k in parts[0].uses},
         tables=list(tables),
     )

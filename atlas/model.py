@@ -17,7 +17,7 @@ Constraints (rows):
   ox[s,e]       recovery x sum of basket[m,e] x concentrate in (or recovery x mix[g,e] x scrap in) = oxide out + surplus
   met[t,e]      metal per oxide x oxide in = metal out + stock; strip casters and powder makers: metal in = metal out
   mag[p,k]      metal in = sum over g of recipe[g,k] x make[p,g], k in NdPr, Dy, Tb; Pr between its bounds of NdPr
-  grade[p,g]    make = sold;   swarf[p,g]   swarf[g] x make = scrap sold + loss;   eol[c]   scrap collected at most known
+  grade[p,g]    make = sold;   swarf[p,g]   swarf[g] x make = scrap sold + loss;   eol[c]   scrap at most collected
   market[c,g]   delivered + shortage = demand
   home[p]       sales abroad - divert - surge <= sales abroad in 2024
   new[l]        sum over r of x[l,r] - n[l] <= x0[l]   (written as two bounded columns where a lane has one route)
@@ -222,7 +222,9 @@ def _lane_matrix(world: World, rows: _Rows) -> sparse.csc_matrix:
         elif commodity == "metal":
             element = part["element"].tolist()
             # Powder from scrap leaves a recycler as metal but is booked there in oxide, as all its output is.
-            ratio = np.array([1 / metal_per_oxide[e] if stage[i] == "recycling" else 1.0 for i, e in zip(src, element, strict=True)])
+            ratio = np.array(
+                [1 / metal_per_oxide[e] if stage[i] == "recycling" else 1.0 for i, e in zip(src, element, strict=True)]
+            )
             entries.add(rows.find("met", src, element), cols, -1.0)
             entries.add(rows.find("ox", src, element), cols, -ratio)
             entries.add(rows.find("act", src), cols, ratio)
@@ -253,7 +255,9 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
     u, entries = world.units, _Entries()
     table: list[dict[str, object]] = []
 
-    def column(kind: str, unit: str, key: str, hits: Sequence[tuple[tuple[str, str, str], float]], **more: object) -> None:
+    def column(
+        kind: str, unit: str, key: str, hits: Sequence[tuple[tuple[str, str, str], float]], **more: object
+    ) -> None:
         at = np.array([len(table)] * len(hits))
         found = np.array([rows.index.get(k, -1) for k, _ in hits], dtype=np.int64)
         entries.add(found, at, np.array([v for _, v in hits]))
@@ -279,11 +283,24 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
         makers = u.index[(u["country"] == s["country"]) & (u["product"] == "metal")]
         for i in map(str, makers):
             for e in s["elements"]:
-                column("stock", i, e, [(("met", i, e), -1.0), (("act", i, ""), 1.0), (("stock", str(s["country"]), ""), 1.0)])
+                column(
+                    "stock",
+                    i,
+                    e,
+                    [(("met", i, e), -1.0), (("act", i, ""), 1.0), (("stock", str(s["country"]), ""), 1.0)],
+                )
     steps = int(world.parameter("shortage_steps"))
     for (c, g, k), t in world.demand.groupby(["market", "grade", "priority_class"])["demand_t"].sum().items():
         for step in range(steps):
-            column("short", str(c), str(g), [(("market", str(c), str(g)), 1.0)], upper=float(t) / steps, step=step, priority_class=int(k))
+            column(
+                "short",
+                str(c),
+                str(g),
+                [(("market", str(c), str(g)), 1.0)],
+                upper=float(t) / steps,
+                step=step,
+                priority_class=int(k),
+            )
     return pd.DataFrame(table), entries.matrix(len(rows.lower), len(table))
 
 

@@ -65,7 +65,11 @@ class Outcome:
         fac = self.layers.facilities
         share = (fac["usgs_output_t"] / fac["output_t"].where(fac["output_t"] > 0)).astype(float)
         before = state_summary(self.baseline.world, self.baseline.reading, self.bloc_countries, share)
-        after = before if self.is_baseline else state_summary(self.halted.world, self.halted.reading, self.bloc_countries, share)
+        after = (
+            before
+            if self.is_baseline
+            else state_summary(self.halted.world, self.halted.reading, self.bloc_countries, share)
+        )
         whole = {
             "scenario": {
                 "name": self.scenario.name,

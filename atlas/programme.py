@@ -72,7 +72,9 @@ def state_calibration(s: Skeleton, options: Options, blocs: Mapping[str, frozens
     cost[normal] = u.loc[other.loc[normal, "unit"], "process_usd_t"].to_numpy(dtype=float)
     lane_cost = options.cost_usd_t * tie_breaker(s.lane_key)[options.lane] + feed_correction(world)[options.lane]
 
-    names, weights, goals, lane_rows, other_rows = [], [], [], [], []
+    names, weights, goals = [], [], []
+    lane_rows = [sparse.csr_matrix((0, len(options.lane)))]
+    other_rows = [sparse.csr_matrix((0, len(other)))]
     at = {x: k for k, x in enumerate(other["unit"].where(normal, ""))}
     for i, unit in u.iterrows():
         if np.isfinite(unit["target_t"]):
@@ -134,11 +136,16 @@ def read_calibration(
     kinds = p.columns["kind"]
     normal = (kinds == "normal").to_numpy()
     unit_t = dict(zip(p.columns.loc[normal, "unit"], np.maximum(optimum.x[normal], 0.0), strict=True))
-    tuned = [f"{len(unit_correction)} unit outputs and {sum(k.startswith('trade:') for k in pull)} trade and sales totals of 2024 held by fixed cost corrections"]
+    totals = sum(k.startswith("trade:") for k in pull)
+    tuned = [
+        f"{len(unit_correction)} unit outputs and {totals} trade and sales totals of 2024 held by cost corrections"
+    ]
     for name, value in sorted(pull.items()):
         if abs(value) > 1:
             tuned.append(f"{name}: {value:+.0f} USD/t")
-    tuned.append(f"lanes outside the named feeds of their origin: {world.parameter('target_weight_usd_t_feed'):+.0f} USD/t")
+    tuned.append(
+        f"lanes outside the named feeds of their origin: {world.parameter('target_weight_usd_t_feed'):+.0f} USD/t"
+    )
     return Baseline(
         lane_t=lane_t,
         unit_t={k: float(v) for k, v in unit_t.items()},
@@ -155,7 +162,9 @@ def unit_limits(world: World, baseline: Baseline) -> pd.DataFrame:
     A unit absent from the calibrated year is normal at its ramped target.
     """
     u = world.units
-    normal = np.array([baseline.unit_t.get(str(i), t if np.isfinite(t) else 0.0) for i, t in zip(u.index, u["target_t"], strict=True)])
+    normal = np.array(
+        [baseline.unit_t.get(str(i), t if np.isfinite(t) else 0.0) for i, t in zip(u.index, u["target_t"], strict=True)]
+    )
     capacity = u["capacity_t"].to_numpy(dtype=float)
     limit = np.minimum(capacity, normal * (1 + world.parameter("surge_share")))
     return pd.DataFrame({"normal_t": normal, "limit_t": np.maximum(limit, normal)}, index=u.index)

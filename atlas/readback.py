@@ -108,7 +108,9 @@ def _units(world: World, state: State, other: pd.DataFrame) -> pd.DataFrame:
     u = state.limits.copy()
     u["output_t"] = made.reindex(u.index).fillna(0.0)
     stage = world.units["stage"]
-    u["unit"] = stage.map({"mine": "t_reo", "separation": "t_reo", "metal": "t_metal", "magnet": "t_magnet", "recycling": "t_reo"})
+    u["unit"] = stage.map(
+        {"mine": "t_reo", "separation": "t_reo", "metal": "t_metal", "magnet": "t_magnet", "recycling": "t_reo"}
+    )
     if state.restriction:
         kept = [1 - state.restriction.unit_lost.get(str(i), 0.0) for i in u.index]
         u["limit_t"] = u["limit_t"] * kept
@@ -128,11 +130,15 @@ def _flow_rows(world: World, lanes: pd.DataFrame, demand: pd.DataFrame) -> pd.Da
     served = demand.assign(served_t=demand["demand_t"] - demand["short_t"])
     whole = served.groupby(["market", "grade"])["served_t"].transform("sum")
     served["part"] = (served["served_t"] / whole.where(whole > 0)).fillna(0.0)
-    m = magnets.merge(served[["market", "grade", "demand_id", "part"]], left_on=["to_id", "grade"], right_on=["market", "grade"])
+    m = magnets.merge(
+        served[["market", "grade", "demand_id", "part"]], left_on=["to_id", "grade"], right_on=["market", "grade"]
+    )
     m = m.assign(element="", to_id=m["demand_id"], tonnes=m["t"] * m["part"])
     rows.append(m[[*ends, *route, "tonnes"]])
     f = pd.concat(rows, ignore_index=True)
-    f = f.groupby([*ends, "route_id"], as_index=False, sort=False).agg({**dict.fromkeys(route[:-1], "first"), "tonnes": "sum"})
+    f = f.groupby([*ends, "route_id"], as_index=False, sort=False).agg(
+        {**dict.fromkeys(route[:-1], "first"), "tonnes": "sum"}
+    )
     return f[f["tonnes"] > LEAST_FLOW_T][[c for c in FLOW_COLUMNS if c != "state"]]
 
 
@@ -150,7 +156,11 @@ def _closing_rows(world: World, lanes: pd.DataFrame, other: pd.DataFrame, make: 
     kept = other[other["kind"].isin(["surplus", "stock"])].groupby(["unit", "key"])["t"].sum()
     per_oxide = dict(zip(ELEMENTS, world.metal_per_oxide, strict=True))
     for i, unit in u.iterrows():
-        if unit["product"] in ("carbonate", "alloy") or (unit["stage"] == "metal" and unit["product"] == "powder") or unit["stage"] in ("mine", "magnet"):
+        if (
+            unit["product"] in ("carbonate", "alloy")
+            or (unit["stage"] == "metal" and unit["product"] == "powder")
+            or unit["stage"] in ("mine", "magnet")
+        ):
             continue
         for e in ELEMENTS:
             ratio = per_oxide[e] if unit["stage"] == "metal" else 1.0
@@ -217,8 +227,13 @@ def changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     lost, fresh = c["halted_t"] <= 1e-6, c["baseline_t"] <= 1e-6
     c["kind"] = np.select([still, lost, fresh, c["change_t"] < 0], ["kept", "lost", "new", "reduced"], "grown")
     c["route_id"] = c["halted_t_route"].where(c["halted_t_route"].notna() & ~lost, c["baseline_t_route"])
-    c["id"] = [change_id(*map(str, r)) for r in c[["from_id", "to_id", "commodity", "element", "grade"]].itertuples(index=False)]
+    c["id"] = [
+        change_id(*map(str, r))
+        for r in c[["from_id", "to_id", "commodity", "element", "grade"]].itertuples(index=False)
+    ]
     wanted = ["id", *keys, "baseline_t", "halted_t", "change_t", "kind", "route_id"]
-    return c[wanted].sort_values(["commodity", "element", "grade", "from_id", "to_id"], kind="stable").reset_index(drop=True)
-
-
+    return (
+        c[wanted]
+        .sort_values(["commodity", "element", "grade", "from_id", "to_id"], kind="stable")
+        .reset_index(drop=True)
+    )

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from atlas.errors import BadInput
+from atlas.halt import Halt
 from atlas.lane_routes import Thing, Way
 from atlas.routing import Closures
-from atlas.scenario import Halt, Scenario
+from atlas.scenario import Scenario
 from atlas.world import ELEMENTS, World
 
 
@@ -133,7 +134,9 @@ def partial_things(halts: Sequence[Halt]) -> list[Thing]:
     return sorted({(h.kind, h.target) for h in halts if h.kind in ("port", "passage", "border") and h.share < 1})
 
 
-def _ways(n: int, closings: Sequence[tuple[np.ndarray, Thing]], scenario: Scenario) -> tuple[np.ndarray, tuple[Way, ...]]:
+def _ways(
+    n: int, closings: Sequence[tuple[np.ndarray, Thing]], scenario: Scenario
+) -> tuple[np.ndarray, tuple[Way, ...]]:
     """Group lanes by the set of closings that cover them."""
     if len(closings) > 60:
         raise BadInput(f"{len(closings)} closed ports, passages and borders: expected 60 at most")

@@ -1,12 +1,11 @@
-"""Halts and scenarios: parse, validate, say them in canonical form.
+"""Scenarios: dated halts and whatever else changes, from a file, a mapping or specs alone.
 
-A halt spec is `KIND:TARGET[:DESTINATION][@SHARE][/FILTER]`. Everything wrong with a scenario is collected and raised
-once, each problem with the nearest known names. Applying a scenario to the model is in `restriction`.
+Everything wrong with a scenario is collected and raised once, each problem with the nearest known names. Applying a
+scenario to the model is in `restriction`.
 """
 
 import dataclasses
 import datetime as dt
-import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -15,80 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from atlas.errors import BadInput, UnknownName, nearest
-from atlas.layers import Layers
-from atlas.world import COMMODITIES, ELEMENTS, STAGES
+from atlas.halt import Halt, Names, merge, parse_halt
+from atlas.world import COMMODITIES
 
-KINDS: tuple[str, ...] = ("country", "stage", "facility", "site", "operator", "port", "passage", "border")
-_ELEMENT_TOKENS: dict[str, tuple[str, ...]] = {e: (e,) for e in ELEMENTS} | {"NdPr": ("Nd", "Pr")}
 _FIELDS = {
     "name", "note", "start", "days", "open", "transit", "halt", "licence", "tariff", "facility", "demand", "priority"
 }  # fmt: skip
 _LATER = {"stock", "buyer", "contract"}
-
-
-@dataclass(frozen=True)
-class Halt:
-    """One closing or cut: `share` is the part lost; `commodities` and `elements` filter (empty: no filter)."""
-
-    kind: str
-    target: str
-    destination: str = ""
-    share: float = 1.0
-    commodities: frozenset[str] = frozenset()
-    elements: frozenset[str] = frozenset()
-
-    @property
-    def spec(self) -> str:
-        """The canonical spec."""
-        text = f"{self.kind}:{self.target}" + (f":{self.destination}" if self.destination else "")
-        if self.share != 1.0:
-            text += f"@{self.share:.12g}"
-        tokens = sorted(self.commodities | self.elements)
-        return text + ("/" + ",".join(tokens) if tokens else "")
-
-    @property
-    def identity(self) -> tuple[str, str, str, frozenset[str]]:
-        """What makes two halts the same apart from their share."""
-        return self.kind, self.target, self.destination, self.commodities | self.elements
-
-
-@dataclass(frozen=True)
-class Names:
-    """Every name a scenario may use, by kind."""
-
-    facility: frozenset[str]
-    site: frozenset[str]
-    operator: frozenset[str]
-    port: frozenset[str]
-    passage: frozenset[str]
-    border: frozenset[str]
-    country: frozenset[str]
-    bloc: frozenset[str]
-    sector: frozenset[str]
-    demand_country: frozenset[str]
-
-    @classmethod
-    def of(cls, layers: Layers, borders: Iterable[str]) -> "Names":
-        """Collect the names of `layers` and the border pairs of a network."""
-        return cls(
-            facility=frozenset(map(str, layers.facilities.index)),
-            site=frozenset(map(str, layers.facilities["site"])),
-            operator=frozenset(map(str, layers.operators.index)),
-            port=frozenset(map(str, layers.ports.index)),
-            passage=frozenset(map(str, layers.passages.index)),
-            border=frozenset(borders),
-            country=frozenset(map(str, layers.countries.index)) | frozenset(map(str, layers.facilities["country"])),
-            bloc=frozenset(map(str, layers.blocs["bloc"])),
-            sector=frozenset(map(str, layers.sectors.index)),
-            demand_country=frozenset(map(str, layers.demand["country"])),
-        )
-
-    def check(self, kind: str, name: str) -> str | None:
-        """Return a problem text when `name` is not a known `kind`, else None."""
-        known: frozenset[str] = getattr(self, kind)
-        if name in known:
-            return None
-        return UnknownName(kind, name, nearest(name, sorted(known))).problems[0]
 
 
 @dataclass(frozen=True)
@@ -126,105 +58,18 @@ class Scenario:
     @property
     def key(self) -> str:
         """A text that is equal for equal scenarios, for caches."""
-        return repr((self.specs, sorted(self.transit), sorted(self.opened), self.on, self.tariffs, self.facilities, self.demand, self.priority))
-
-
-def parse_halt(spec: str, names: Names) -> Halt:
-    """Parse one halt spec; raises BadInput with every problem found in it."""
-    text = str(spec).strip()
-    if len(text) > 300:
-        raise BadInput(f"halt of {len(text)} characters: expected KIND:TARGET[:DESTINATION][@SHARE][/FILTER]")
-    kind, colon, rest = text.partition(":")
-    if not colon or not rest:
-        raise BadInput(f"halt `{text}`: expected KIND:TARGET[:DESTINATION][@SHARE][/FILTER], for example country:CHN/magnet")
-    if kind not in KINDS:
-        raise BadInput(f"halt `{text}`: " + UnknownName("halt kind", kind, nearest(kind, KINDS) or list(KINDS)).problems[0])
-    if kind == "country":
-        rest = rest.replace(">", ":", 1)
-    shape = r"([^:@/]+/[^:@/]+)()(.*)" if kind == "stage" else r"([^:@/]+)(?::([^:@/]+))?(.*)"
-    m = re.fullmatch(shape, rest, flags=re.DOTALL)
-    if not m:
-        want = "stage:AAA/STAGE[@SHARE]" if kind == "stage" else f"{kind}:TARGET[@SHARE][/FILTER]"
-        raise BadInput(f"halt `{text}`: expected {want}")
-    target, destination, tail = m.group(1), m.group(2) or "", m.group(3)
-    problems: list[str] = []
-    share, filters = _tail(tail, problems)
-    commodities, elements = _filter(filters, problems)
-    if destination and kind != "country":
-        problems.append(f"`:{destination}`: only country halts have a destination")
-    target = _target(kind, target, names, problems)
-    if kind == "country" and destination and destination not in names.bloc:
-        if destination not in names.country:
-            known = sorted(names.country) + sorted(names.bloc)
-            problems += UnknownName("country or bloc", destination, nearest(destination, known)).problems
-        elif destination == target:
-            problems.append(f"destination {destination} is the country itself")
-    if problems:
-        raise BadInput([f"halt `{text}`: {p}" for p in problems])
-    return Halt(kind, target, destination, share, commodities, elements)
-
-
-def _tail(tail: str, problems: list[str]) -> tuple[float, str]:
-    pieces = re.findall(r"([@/])([^@/]*)", tail)
-    if "".join(a + b for a, b in pieces) != tail:
-        problems.append(f"`{tail}` is not [@SHARE][/FILTER]")
-        return 1.0, ""
-    shares = [v for k, v in pieces if k == "@"]
-    filters = [v for k, v in pieces if k == "/"]
-    if len(shares) > 1 or len(filters) > 1:
-        problems.append("a halt has at most one @SHARE and one /FILTER")
-    share = 1.0
-    if shares:
-        try:
-            share = float(shares[0])
-        except ValueError:
-            share = math.nan
-        if not (0 < share <= 1):
-            problems.append(f"share `@{shares[0]}`: expected a number over 0 to 1")
-            share = 1.0
-    if filters and not filters[0].strip():
-        problems.append("the filter after `/` is empty")
-    return share, filters[0] if filters else ""
-
-
-def _filter(text: str, problems: list[str]) -> tuple[frozenset[str], frozenset[str]]:
-    commodities: set[str] = set()
-    elements: set[str] = set()
-    for token in (t.strip() for t in text.split(",") if text.strip()):
-        if token in COMMODITIES:
-            commodities.add(token)
-        elif token in _ELEMENT_TOKENS:
-            elements.update(_ELEMENT_TOKENS[token])
-        else:
-            known = [*COMMODITIES, *_ELEMENT_TOKENS]
-            problems += UnknownName("commodity or element", token, nearest(token, known) or known).problems
-    return frozenset(commodities), frozenset(elements)
-
-
-def _target(kind: str, target: str, names: Names, problems: list[str]) -> str:
-    if kind == "stage":
-        country, _, stage = target.partition("/")
-        if country not in names.country:
-            problems += UnknownName("country", country, nearest(country, sorted(names.country))).problems
-        if stage not in STAGES:
-            hint = "demand cannot be halted; use a [[demand]] change" if stage == "demand" else ""
-            problems.append(hint or UnknownName("stage", stage, nearest(stage, STAGES) or list(STAGES)).problems[0])
-        return target
-    if kind == "border":
-        target = "-".join(sorted(target.split("-")))
-    problem = names.check(kind, target)
-    if problem:
-        problems.append(problem)
-    return target
-
-
-def merge(halts: Iterable[Halt]) -> tuple[Halt, ...]:
-    """Return the halts with one per identity (the largest share holds), sorted by spec."""
-    best: dict[Any, Halt] = {}
-    for h in halts:
-        if h.identity not in best or best[h.identity].share < h.share:
-            best[h.identity] = h
-    return tuple(sorted(best.values(), key=lambda h: h.spec))
+        return repr(
+            (
+                self.specs,
+                sorted(self.transit),
+                sorted(self.opened),
+                self.on,
+                self.tariffs,
+                self.facilities,
+                self.demand,
+                self.priority,
+            )
+        )
 
 
 def from_specs(specs: Iterable[str], names: Names, *, on: dt.date | None = None, name: str = "halts") -> Scenario:
@@ -251,7 +96,9 @@ def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None
     problems: list[str] = []
     for field_name in sorted(set(map(str, raw)) - _FIELDS):
         if field_name in _LATER:
-            problems.append(f"`{field_name}`: this version answers halt, licence, tariff, facility, demand and priority only")
+            problems.append(
+                f"`{field_name}`: this version answers halt, licence, tariff, facility, demand and priority only"
+            )
         else:
             problems += UnknownName("scenario field", field_name, nearest(field_name, sorted(_FIELDS))).problems
     start = _date(raw.get("start"), "start", problems)
@@ -259,7 +106,9 @@ def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None
     days = raw.get("days")
     if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 0 < days <= 36500):
         problems.append(f"days: expected a whole number of days over 0, found {days!r}")
-    tables = {t: _tables(raw.get(t), t, problems) for t in ("halt", "licence", "tariff", "facility", "demand", "priority")}
+    tables = {
+        t: _tables(raw.get(t), t, problems) for t in ("halt", "licence", "tariff", "facility", "demand", "priority")
+    }
     halts: list[Halt] = []
     dropped: list[str] = []
     transit = set(names.country if raw.get("transit") is True else ())
@@ -286,8 +135,14 @@ def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None
     tariffs = _tariff_rows(tables["tariff"], names, day, problems)
     demand = _demand_rows(tables["demand"], names, problems)
     priority = _priority_rows(tables["priority"], names, problems)
-    if not empty_ok and not problems and not (halts or dropped or opened or tariffs or tables["facility"] or demand or priority):
-        problems.append("the scenario changes nothing: expected at least one of halt, licence, tariff, facility, demand, priority, open")
+    if (
+        not empty_ok
+        and not problems
+        and not (halts or dropped or opened or tariffs or tables["facility"] or demand or priority)
+    ):
+        problems.append(
+            "the scenario changes nothing: expected halt, licence, tariff, facility, demand, priority or open"
+        )
     if problems:
         raise BadInput(problems)
     return Scenario(
@@ -355,7 +210,18 @@ def _halt_row(row: Mapping[str, Any], n: int, names: Names, problems: list[str])
 
 
 def _licence_row(row: Mapping[str, Any], n: int, names: Names, problems: list[str]) -> Halt | None:
-    known = {"exporter", "importer", "commodities", "elements", "share_granted", "delay_days", "from", "to", "source", "note"}
+    known = {
+        "exporter",
+        "importer",
+        "commodities",
+        "elements",
+        "share_granted",
+        "delay_days",
+        "from",
+        "to",
+        "source",
+        "note",
+    }
     _unknown_fields(row, known, f"licence {n}", problems)
     granted = _number(row, "share_granted", f"licence {n}", problems, low=0.0, high=1.0)
     tokens = [*_texts(row.get("commodities")), *_texts(row.get("elements"))]
@@ -392,12 +258,16 @@ def _tariff_rows(
     kept = []
     for n, row in enumerate(rows, 1):
         where = f"tariff {n}"
-        _unknown_fields(row, {"importer", "exporter", "commodity", "rate_pct", "from", "to", "note", "source"}, where, problems)
+        _unknown_fields(
+            row, {"importer", "exporter", "commodity", "rate_pct", "from", "to", "note", "source"}, where, problems
+        )
         rate = _number(row, "rate_pct", where, problems, low=0.0, high=1000.0)
         for side in ("importer", "exporter"):
             name = str(row.get(side, "*"))
             if name != "*" and name not in names.country and name not in names.bloc:
-                problems.append(f"{where}: " + UnknownName("country or bloc", name, nearest(name, names.country)).problems[0])
+                problems.append(
+                    f"{where}: " + UnknownName("country or bloc", name, nearest(name, names.country)).problems[0]
+                )
         if row.get("commodity") not in COMMODITIES:
             problems.append(f"{where}: " + UnknownName("commodity", str(row.get("commodity")), COMMODITIES).problems[0])
         if _in_force(row, where, day, problems) and rate is not None:

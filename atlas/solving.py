@@ -186,5 +186,3 @@ def _tolled(r: Restriction, caps: list[LaneCap], tolls: Mapping[str, float]) -> 
     way_of_lane = group.reshape(-1).astype(np.int64)
     way_of_lane[np.isin(way_of_lane, blocked)] = -1
     return way_of_lane, tuple(ways)
-
-

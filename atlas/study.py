@@ -17,15 +17,17 @@ import pandas as pd
 
 from atlas import network
 from atlas.changed_layers import changed_layers
-from atlas.config import Settings, settings as read_settings
+from atlas.config import Settings
+from atlas.config import settings as read_settings
 from atlas.errors import BadInput, UnknownName, nearest
+from atlas.halt import Names
 from atlas.lane_routes import LaneRouter
 from atlas.layers import Layers, open_layers
 from atlas.model import Baseline, Skeleton, skeleton
 from atlas.outcome import Outcome, Solved, certify
 from atlas.readback import read
 from atlas.routing import Router
-from atlas.scenario import Names, Scenario, from_dict, from_specs, read_file
+from atlas.scenario import Scenario, from_dict, from_specs, read_file
 from atlas.solving import State, calibrate, open_routes, solve_halted, solve_open
 from atlas.world import CALIBRATED_YEAR, World, build_world
 
@@ -122,7 +124,10 @@ class Study:
             return outcome
 
     def question(
-        self, halts: Sequence[str] = (), scenario: Scenario | Mapping[str, Any] | str | Path | None = None, on: dt.date | None = None
+        self,
+        halts: Sequence[str] = (),
+        scenario: Scenario | Mapping[str, Any] | str | Path | None = None,
+        on: dt.date | None = None,
     ) -> Scenario:
         """Return halts and scenario as one validated scenario."""
         if len(halts) > self.settings.max_halts:
@@ -140,7 +145,9 @@ class Study:
             raise BadInput(problems)
         return parts[0] if len(parts) == 1 else parts[1].plus(parts[0].halts)
 
-    def _scenario(self, scenario: Scenario | Mapping[str, Any] | str | Path | None, on: dt.date | None) -> Scenario | None:
+    def _scenario(
+        self, scenario: Scenario | Mapping[str, Any] | str | Path | None, on: dt.date | None
+    ) -> Scenario | None:
         if scenario is None or isinstance(scenario, Scenario):
             return scenario
         if isinstance(scenario, Mapping):
@@ -153,7 +160,10 @@ class Study:
         halted = baseline if question.is_baseline else self._halted(question)
         notes = [f"{d}: not in force on {question.on}" for d in question.dropped]
         if halted.state.restriction:
-            notes += [f"{n}: nothing of it moves in the baseline, so nothing is allowed" for n in halted.state.restriction.empty_caps]
+            notes += [
+                f"{n}: nothing of it moves in the baseline, so nothing is allowed"
+                for n in halted.state.restriction.empty_caps
+            ]
         tuned = self.calibration.tuned
         if self.year != CALIBRATED_YEAR:
             tuned = (f"extrapolated from {CALIBRATED_YEAR} to {self.year}", *tuned)
@@ -175,12 +185,22 @@ class Study:
         stage, before = self._own, self.baseline.state
         if question.facilities or question.demand or question.tariffs or question.priority:
             layers = changed_layers(self.layers, question)
-            points = {str(i): (float(r.lon), float(r.lat), str(r.country)) for i, r in layers.facilities.iterrows() if i not in self.layers.facilities.index}
+            points = {
+                str(i): (float(r.lon), float(r.lat), str(r.country))
+                for i, r in layers.facilities.iterrows()
+                if i not in self.layers.facilities.index
+            }
             router = self.router.attach(points) if points else self.router
             stage = self._stage(layers, self.year, router, question.tariffs)
             before = solve_open(stage.skeleton, stage.router, self.calibration, self.settings.solve_time_limit_s)
         state = solve_halted(
-            stage.skeleton, stage.router, self.calibration, question, self.blocs, before, self.settings.solve_time_limit_s
+            stage.skeleton,
+            stage.router,
+            self.calibration,
+            question,
+            self.blocs,
+            before,
+            self.settings.solve_time_limit_s,
         )
         solved = self._read(stage, state)
         self._solved[question.key] = solved
@@ -219,6 +239,6 @@ class Study:
         return self.layers.find(text, kinds)
 
 
-def open(layers: str | Path | None = None, year: int = CALIBRATED_YEAR, settings: Settings | None = None) -> Study:  # noqa: A001
+def open(layers: str | Path | None = None, year: int = CALIBRATED_YEAR, settings: Settings | None = None) -> Study:
     """Open a study on the shipped layers, or with those at `layers` laid over them."""
     return Study(open_layers(layers), year, settings)

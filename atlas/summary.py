@@ -62,7 +62,7 @@ def state_summary(world: World, r: Reading, bloc: frozenset[str], usgs_share: pd
 
 
 def stage_output(world: World, r: Reading) -> pd.DataFrame:
-    """Return output in each stage's own unit (stage, id, country, t): separation is oxide drawn, metal made from oxide."""
+    """Return output by unit in its stage's unit (stage, id, country, t); separation counts oxide drawn."""
     u = world.units
     lanes = r.lanes
     drawn = lanes[lanes["commodity"] == "oxide"].groupby("from_id")["t"].sum()
@@ -77,7 +77,9 @@ def stage_output(world: World, r: Reading) -> pd.DataFrame:
             t = r.units.loc[ids, "output_t"]
         else:
             t = r.units.loc[ids, "output_t"]
-        rows.append(pd.DataFrame({"stage": stage, "id": ids, "country": u.loc[ids, "country"].to_numpy(), "t": t.to_numpy()}))
+        rows.append(
+            pd.DataFrame({"stage": stage, "id": ids, "country": u.loc[ids, "country"].to_numpy(), "t": t.to_numpy()})
+        )
     return pd.concat(rows, ignore_index=True)
 
 
@@ -88,7 +90,11 @@ def _by_element(world: World, r: Reading) -> dict[str, dict[str, dict[str, float
     for e in ELEMENTS:
         t = r.units.loc[mines, "output_t"] * u.loc[mines, e]
         out["mine"][e] = _positive(t.groupby(u.loc[mines, "country"]).sum())
-        for stage, commodity, product in (("separation", "oxide", "oxide"), ("metal", "metal", "metal"), ("recycling", "oxide", "oxide")):
+        for stage, commodity, product in (
+            ("separation", "oxide", "oxide"),
+            ("metal", "metal", "metal"),
+            ("recycling", "oxide", "oxide"),
+        ):
             ids = u.index[(u["stage"] == stage) & (u["product"] == product)]
             part = lanes[lanes["from_id"].isin(ids) & (lanes["commodity"] == commodity) & (lanes["element"] == e)]
             out[stage][e] = _positive(part.groupby("from_country")["t"].sum())
@@ -97,7 +103,10 @@ def _by_element(world: World, r: Reading) -> dict[str, dict[str, dict[str, float
     product = made["unit"].map(u["product"])
     country = made["unit"].map(u["country"])
     for k in ("NdPr", "Dy", "Tb"):
-        content = [world.recipes.at[("bonded" if p == "bonded" else "sintered", g), k] for p, g in zip(product, made["grade"], strict=True)]
+        content = [
+            world.recipes.at[("bonded" if p == "bonded" else "sintered", g), k]
+            for p, g in zip(product, made["grade"], strict=True)
+        ]
         out["magnet"][k] = _positive((made["t"] * content).groupby(country).sum())
     return out
 
@@ -152,8 +161,11 @@ def origin_shares(world: World, r: Reading, bloc: frozenset[str]) -> dict[str, f
     country = pd.Series(nodes.map(u["country"].to_dict() | world.markets["country"].to_dict()), index=nodes)
     source = {
         "mine": total <= 1e-12,
-        "separation": (stage.isin(["separation", "recycling"]) & (product != "carbonate")).to_numpy() | (total <= 1e-12),
-        "metal": ((stage == "metal") & (product == "metal")).to_numpy() | ((stage == "recycling") & (product != "oxide")).to_numpy() | (total <= 1e-12),
+        "separation": (stage.isin(["separation", "recycling"]) & (product != "carbonate")).to_numpy()
+        | (total <= 1e-12),
+        "metal": ((stage == "metal") & (product == "metal")).to_numpy()
+        | ((stage == "recycling") & (product != "oxide")).to_numpy()
+        | (total <= 1e-12),
     }
     home = country.isin(bloc).to_numpy(dtype=float)
     sold = delivered.groupby("from_id")["t"].sum()
@@ -183,25 +195,39 @@ def replaced(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]]:
             for found, y in gains.items():
                 t = float(matched * x / losses.sum() * y / gains.sum())
                 if t > 1e-3:
-                    rows.append({"importer": importer, "commodity": commodity, "from_country": lost, "to_country": found, "tonnes": t})
-    return sorted(rows, key=lambda row: (-row["tonnes"], row["importer"], row["commodity"], row["from_country"], row["to_country"]))
+                    rows.append(
+                        {
+                            "importer": importer,
+                            "commodity": commodity,
+                            "from_country": lost,
+                            "to_country": found,
+                            "tonnes": t,
+                        }
+                    )
+    return sorted(
+        rows,
+        key=lambda row: (-row["tonnes"], row["importer"], row["commodity"], row["from_country"], row["to_country"]),
+    )
 
 
 def sentence(baseline: Mapping[str, Any], halted: Mapping[str, Any], specs: Iterable[str], bloc: str) -> str:
     """Say an answer in one sentence with figures."""
     halts = ", ".join(specs)
+    inside, freight = "made inside it", "in freight, processing and duty"
     if not halts and baseline is halted:
+        share = baseline["bloc_origin_share"]["magnet"]
         return (
             f"In 2024's pattern {baseline['supplied_t']:,.0f} t of magnets a year reach their users over "
-            f"{baseline['mean_km']:,.0f} km on average; {baseline['bloc_origin_share']['magnet']:.0%} of what {bloc} buys is made inside it."
+            f"{baseline['mean_km']:,.0f} km on average; {share:.0%} of what {bloc} buys is {inside}."
         )
-    more = halted["shortage_t"] - baseline["shortage_t"]
+    more = max(halted["shortage_t"] - baseline["shortage_t"], 0.0)
     extra = (halted["unit_spend_usd_t"] / baseline["unit_spend_usd_t"] - 1) * 100
-    share = max(more, 0.0) / halted["demand_t"]
-    short = f"{max(more, 0.0):,.0f} t of magnets a year stay short ({share:.1%} of world demand)" if more > 0.5 else "no magnet stays short"
+    part = more / halted["demand_t"]
+    short = f"{more:,.0f} t of magnets a year stay short ({part:.1%} of world demand)"
+    met, origin = halted["bloc_supplied_share"], halted["bloc_origin_share"]["magnet"]
     return (
-        f"With {halts or 'this scenario'}, {short}; {bloc} still gets {halted['bloc_supplied_share']:.0%} of its demand, "
-        f"{halted['bloc_origin_share']['magnet']:.0%} of it made inside, and a delivered tonne costs {extra:+.1f} % in freight, processing and duty."
+        f"With {halts or 'this scenario'}, {short if more > 0.5 else 'no magnet stays short'}; {bloc} still gets "
+        f"{met:.0%} of its demand, {origin:.0%} of it {inside}, and a delivered tonne costs {extra:+.1f} % {freight}."
     )
 
 

@@ -121,7 +121,9 @@ def _units(layers: Layers, year: int, parameters: Mapping[str, float]) -> pd.Dat
     new = start > CALIBRATED_YEAR
     age = year - start
     ramp = np.select(
-        [age <= 0, age == 1], [parameters["ramp_share_year_1"], parameters["ramp_share_year_2"]], parameters["ramp_share_full"]
+        [age <= 0, age == 1],
+        [parameters["ramp_share_year_1"], parameters["ramp_share_year_2"]],
+        parameters["ramp_share_full"],
     )
     target = output.where(~new, capacity * ramp)
     costs = _process_costs(layers.costs)
@@ -141,11 +143,14 @@ def _units(layers: Layers, year: int, parameters: Mapping[str, float]) -> pd.Dat
         index=f.index,
     )
     u["process_usd_t"] = [
-        costs.get((s, p, c), costs.get((s, p, "*"), np.nan)) for s, p, c in zip(u["stage"], u["product"], u["country"], strict=True)
+        costs.get((s, p, c), costs.get((s, p, "*"), np.nan))
+        for s, p, c in zip(u["stage"], u["product"], u["country"], strict=True)
     ]
     bad = u.index[u["process_usd_t"].isna()]
     if len(bad):
-        raise LayerError([f"costs.csv: no row for stage {u.at[i, 'stage']}, product {u.at[i, 'product']} ({i})" for i in bad])
+        raise LayerError(
+            [f"costs.csv: no row for stage {u.at[i, 'stage']}, product {u.at[i, 'product']} ({i})" for i in bad]
+        )
     for e in ELEMENTS:
         u[e] = pd.to_numeric(f[f"{e.lower()}_share"], errors="coerce").fillna(0.0)
     ids = set(u.index)
@@ -156,7 +161,10 @@ def _units(layers: Layers, year: int, parameters: Mapping[str, float]) -> pd.Dat
 
 def _process_costs(costs: pd.DataFrame) -> dict[tuple[str, str, str], float]:
     c = costs.reset_index()
-    return {(str(s), str(p), str(n)): float(v) for s, p, n, v in zip(c["stage"], c["product"], c["country"], c["cost_usd_t"], strict=True)}
+    return {
+        (str(s), str(p), str(n)): float(v)
+        for s, p, n, v in zip(c["stage"], c["product"], c["country"], c["cost_usd_t"], strict=True)
+    }
 
 
 def _recipes(grades: pd.DataFrame, parameters: Mapping[str, float]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -239,7 +247,7 @@ def _concentrate_lanes(
     parts = []
     for m in mines:
         feeds = set(u.at[m, "feeds"])
-        # China lets no concentrate out (contract of the model), and a cracking plant takes only the mines it is built for.
+        # China lets no concentrate out, and a cracking plant takes only the mines it is built for.
         direct = [s for s in separators if country[m] != "CHN" or country[s] == "CHN"]
         parts.append(_cross([m], direct, "concentrate", mine=m))
         for c in crackers:
