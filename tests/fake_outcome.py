@@ -206,6 +206,8 @@ def fake_outcome(halts: tuple[str, ...] = ("country:CHN/magnet",), bloc: str = "
     changes["change_t"] = changes["halted_t"] - changes["baseline_t"]
     b, h = changes["baseline_t"], changes["halted_t"]
     changes["kind"] = np.select([h <= 0, b <= 0, h < b, h > b], ["lost", "new", "reduced", "grown"], "kept")
+    routes = flows.sort_values("state", ascending=False).drop_duplicates(lanes)[[*lanes, "route_id"]]  # the halted one first
+    changes = changes.merge(routes, on=lanes, how="left")
     made = {s: flows[(flows["state"] == s) & (flows["commodity"] != "")].groupby("from_id")["tonnes"].sum() for s in ("baseline", "halted")}
     table = pd.DataFrame({"baseline_t": made["baseline"], "halted_t": made["halted"]}).reindex(layers.facilities.index).fillna(0.0)
     table["normal_t"], table["limit_t"] = table["baseline_t"], layers.facilities["capacity_t"]

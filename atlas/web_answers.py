@@ -1,0 +1,136 @@
+"""Answers of a running server: solved in a few places, waited for within limits, remembered."""
+
+import gzip
+import hashlib
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as WaitTimeout
+from dataclasses import dataclass
+from typing import Any
+
+from atlas.config import Settings
+from atlas.errors import UnknownName, nearest
+from atlas.web_errors import Overload, TimeUp, TooMany
+from atlas.web_query import Query
+
+
+@dataclass(frozen=True)
+class Document:
+    """A finished answer: bytes, the same compressed, its tag, and headers that belong to it."""
+
+    body: bytes
+    packed: bytes
+    etag: str
+    mimetype: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, text: str | bytes, mimetype: str, headers: tuple[tuple[str, str], ...] = ()) -> "Document":
+        """Pack a text; the same text gives the same bytes."""
+        body = text.encode() if isinstance(text, str) else text
+        digest = hashlib.sha256(body).hexdigest()[:32]
+        return cls(body, gzip.compress(body, 6, mtime=0), digest, mimetype, headers)
+
+
+class Kept:
+    """The last so many bytes of documents, by key; safe between threads."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes, self._size = max_bytes, 0
+        self._lock = threading.Lock()
+        self._items: OrderedDict[Hashable, Document] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Document]) -> Document:
+        """Return the document of `key`, made if it is not there."""
+        with self._lock:
+            found = self._items.get(key)
+            if found is not None:
+                self._items.move_to_end(key)
+                return found
+        made = make()
+        with self._lock:
+            if key not in self._items:
+                self._items[key] = made
+                self._size += len(made.body) + len(made.packed)
+            while self._size > self.max_bytes and len(self._items) > 1:
+                _, old = self._items.popitem(last=False)
+                self._size -= len(old.body) + len(old.packed)
+        return made
+
+
+class Answers:
+    """Solves for many askers: `solve_slots` at once, `solve_queue` waiting, the same question once.
+
+    Raises Overload when the queue is full, TimeUp when an answer takes longer than `solve_time_limit_s`, TooMany when
+    one address asks for more than `solves_per_minute` new answers.
+    """
+
+    def __init__(self, study: Any, settings: Settings) -> None:
+        self.study, self.settings = study, settings
+        self.documents = Kept(200_000_000)
+        self._pool = ThreadPoolExecutor(max_workers=max(1, settings.solve_slots), thread_name_prefix="solve")
+        self._lock = threading.Lock()
+        self._running: dict[Hashable, Future[Any]] = {}
+        self._done: OrderedDict[Hashable, Any] = OrderedDict()
+        self._asked: dict[str, deque[float]] = {}
+
+    def question(self, query: Query) -> Any:
+        """Return the validated scenario of a query; raises BadInput with all problems."""
+        names = self.study.layers.bloc_names
+        if query.bloc not in names:
+            raise UnknownName("bloc", query.bloc, nearest(query.bloc, names) or sorted(names))
+        return self.study.question(query.halts, query.mapping, query.on)
+
+    def key(self, question: Any, bloc: str) -> Hashable:
+        """Return what tells one answer from another."""
+        return question.key, question.name, bloc
+
+    def outcome(self, question: Any, bloc: str, asker: str = "") -> Any:
+        """Return the outcome of a question, solved now or remembered."""
+        key = self.key(question, bloc)
+        with self._lock:
+            if key in self._done:
+                self._done.move_to_end(key)
+                return self._done[key]
+            waiting = self._running.get(key)
+            if waiting is None:
+                if len(self._running) >= self.settings.solve_slots + self.settings.solve_queue:
+                    raise Overload("the server is busy solving; try again in a few seconds")
+                self._count(asker)
+                waiting = self._running[key] = self._pool.submit(self._solve, key, question, bloc)
+        try:
+            return waiting.result(timeout=self.settings.solve_time_limit_s)
+        except WaitTimeout:
+            if waiting.done():
+                raise
+            raise TimeUp(f"no answer within {self.settings.solve_time_limit_s:g} s; it is still being solved") from None
+
+    def _solve(self, key: Hashable, question: Any, bloc: str) -> Any:
+        try:
+            made = self.study.solve(scenario=question, bloc=bloc)
+            with self._lock:
+                self._done[key] = made
+                while len(self._done) > self.settings.cache_outcomes:
+                    self._done.popitem(last=False)
+            return made
+        finally:
+            with self._lock:
+                self._running.pop(key, None)
+
+    def _count(self, asker: str) -> None:
+        """Count a new answer for an address; raises TooMany over the limit."""
+        limit = self.settings.solves_per_minute
+        if not asker or limit <= 0:
+            return
+        now = time.monotonic()
+        recent = self._asked.setdefault(asker, deque())
+        while recent and recent[0] < now - 60:
+            recent.popleft()
+        if len(recent) >= limit:
+            raise TooMany(f"{limit} new answers a minute are the limit for one address; asked ones stay quick")
+        recent.append(now)
+        if len(self._asked) > 10_000:  # forget addresses that went quiet
+            self._asked = {a: r for a, r in self._asked.items() if r and r[-1] > now - 60}

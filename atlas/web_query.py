@@ -1,0 +1,188 @@
+"""What a request says, checked: every parameter known, every text readable, every problem listed."""
+
+import datetime as dt
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from flask import Request
+
+from atlas.config import Settings
+from atlas.errors import BadInput, nearest
+from atlas.render import VIEWS
+from atlas.web_errors import TooLarge
+
+MAX_DEPTH = 20
+MAX_PARAMETERS = 200
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question about halts as an address or a body asks it."""
+
+    halts: tuple[str, ...] = ()
+    bloc: str = "us-allies"
+    on: dt.date | None = None
+    opened: tuple[str, ...] = ()
+    view: str = "change"
+    scenario: Mapping[str, Any] | None = None
+
+    @property
+    def mapping(self) -> Mapping[str, Any] | None:
+        """The scenario with the opened passages in it."""
+        if not self.opened:
+            return self.scenario
+        mine = dict(self.scenario or {})
+        return {**mine, "open": [*(mine.get("open") or ()), *self.opened]}
+
+
+def parameters(request: Request, known: Iterable[str], settings: Settings) -> dict[str, list[str]]:
+    """Return the address's parameters, without blank ones; raises BadInput listing unknown names and unreadable text."""
+    raw = request.query_string
+    problems: list[str] = []
+    known = list(known)
+    if raw.count(b"&") >= MAX_PARAMETERS + settings.max_halts:
+        raise BadInput(f"{raw.count(b'&') + 1} parameters: expected {settings.max_halts} halts at most")
+    found: dict[str, list[str]] = {}
+    for part in raw.split(b"&"):
+        name, _, value = part.replace(b"+", b" ").partition(b"=")
+        key, text = _text(unquote_to_bytes(name), "a parameter's name", problems), _text(unquote_to_bytes(value), "", problems)
+        if not key and not text:
+            continue
+        if key not in known:
+            near = nearest(key, known)
+            problems.append(f"unknown parameter {key[:60]!r}; " + (f"nearest: {', '.join(near)}" if near else f"known: {', '.join(known)}"))
+        elif len(text) > settings.max_text_length:
+            problems.append(f"{key}: {len(text)} characters, expected {settings.max_text_length} at most")
+        elif text.strip():
+            found.setdefault(key, []).append(text.strip())
+    if problems:
+        raise BadInput(list(dict.fromkeys(problems))[:20])
+    return found
+
+
+def _text(raw: bytes, what: str, problems: list[str]) -> str:
+    """Return bytes as text; control characters and broken UTF-8 are problems."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        problems.append(f"{what or 'a value'} is not UTF-8")
+        return ""
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+        problems.append(f"{what or 'a value'} holds control characters")
+        return ""
+    return text
+
+
+def single(found: Mapping[str, list[str]], name: str, default: str, problems: list[str]) -> str:
+    """Return a parameter that stands once."""
+    values = found.get(name, [])
+    if len(values) > 1:
+        problems.append(f"{name}: given {len(values)} times, expected once")
+    return values[0] if values else default
+
+
+def halt_query(request: Request, settings: Settings, *, more: Iterable[str] = ()) -> Query:
+    """Return what halt, bloc, on, open (and view) say; raises BadInput."""
+    found = parameters(request, ("halt", "bloc", "on", "open", *more), settings)
+    problems: list[str] = []
+    halts = found.get("halt", [])
+    if len(halts) > settings.max_halts:
+        raise BadInput(f"{len(halts)} halts: expected {settings.max_halts} at most")
+    on = _day(single(found, "on", "", problems), problems)
+    # A view names what is shown first; `before,after,change` shows the first of them.
+    views = [v.strip() for v in single(found, "view", "change", problems).split(",")]
+    for v in views:
+        if v not in VIEWS:
+            near = nearest(v, VIEWS) or VIEWS
+            problems.append(f"unknown view {v[:60]!r}; nearest: {', '.join(near)}")
+    query = Query(tuple(halts), single(found, "bloc", "us-allies", problems), on, tuple(found.get("open", ())), views[0])
+    if problems:
+        raise BadInput(problems)
+    return query
+
+
+def _day(text: str, problems: list[str]) -> dt.date | None:
+    if not text:
+        return None
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        problems.append(f"on: {text[:40]!r} is not a day like 2025-04-04")
+        return None
+
+
+def json_body(request: Request, settings: Settings) -> Any:
+    """Return the body as strict JSON: UTF-8, no NaN or Infinity, no repeated names, not deep; raises BadInput, TooLarge."""
+    length = request.content_length
+    if length is not None and length > settings.max_request_bytes:
+        raise TooLarge(f"{length} bytes: expected {settings.max_request_bytes} at most")
+    raw = request.get_data(cache=False)
+    if len(raw) > settings.max_request_bytes:
+        raise TooLarge(f"{len(raw)} bytes: expected {settings.max_request_bytes} at most")
+    if not raw.strip():
+        raise BadInput("the body is empty: expected a scenario as JSON")
+    try:
+        value = json.loads(raw.decode("utf-8"), parse_constant=_refused, parse_float=_finite, object_pairs_hook=_once)
+    except UnicodeDecodeError:
+        raise BadInput("the body is not UTF-8") from None
+    except RecursionError:
+        raise BadInput("the body is nested too deeply") from None
+    except BadInput:
+        raise
+    except ValueError as error:
+        raise BadInput(f"the body is not JSON: {str(error)[:120]}") from None
+    if _depth(value) > MAX_DEPTH:
+        raise BadInput(f"the body is nested too deeply: expected {MAX_DEPTH} levels at most")
+    return value
+
+
+def scenario_body(request: Request, settings: Settings) -> Query:
+    """Return the question in a body (a scenario object) with bloc and on from the address; raises BadInput."""
+    asked = halt_query(request, settings)
+    scenario = json_body(request, settings)
+    if not isinstance(scenario, dict):
+        raise BadInput(f"the body is a JSON {_kind(scenario)}: expected an object with a scenario")
+    count = scenario.get("halt")
+    if isinstance(count, list) and len(count) + len(asked.halts) > settings.max_halts:
+        raise BadInput(f"{len(count) + len(asked.halts)} halts: expected {settings.max_halts} at most")
+    return Query(asked.halts, asked.bloc, asked.on, asked.opened, asked.view, scenario)
+
+
+def _kind(value: Any) -> str:
+    return {list: "list", str: "text", bool: "truth value", type(None): "null"}.get(type(value), "number")
+
+
+def _refused(name: str) -> float:
+    raise BadInput(f"the body holds {name}, which is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise BadInput(f"the body holds {text[:40]}, which is too large a number")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        names = [k for k, _ in pairs]
+        twice = sorted({k for k in names if names.count(k) > 1})[:3] if len(names) < 1000 else []
+        raise BadInput(f"the body names something twice in one object: {', '.join(t[:40] for t in twice)}".rstrip(": "))
+    return out
+
+
+def _depth(value: Any) -> int:
+    """Return how deep lists and objects nest, without recursion."""
+    deepest, stack = 0, [(value, 1)]
+    while stack:
+        item, depth = stack.pop()
+        deepest = max(deepest, depth)
+        inside = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        if depth <= MAX_DEPTH:
+            stack.extend((v, depth + 1) for v in inside)
+    return deepest
