@@ -18,7 +18,8 @@ from atlas.errors import BadInput, nearest
 from atlas.schema import Finding, Schema, check_columns, is_sorted, read_schema
 
 MODES = ("overlay", "replace")
-ALWAYS_OVERLAID = ("sources", "countries")  # rows of the shipped layers that stay go on referring to these
+# Never replaced whole: shipped rows that stay refer to sources and countries, and the code needs every constant.
+ALWAYS_OVERLAID = ("sources", "countries", "parameters", "transport")
 OTHER_FILES = ("README.md", "settings.toml", "schema.csv", "scenarios", "network")
 DATABASE_PREFIXES = ("postgresql://", "postgres://")
 DATABASE_TIMEOUT_S = 10
@@ -88,6 +89,9 @@ def _overlay(address: str, raw: RawLayers) -> None:
             names = [p.name for p in (data_dir("layers")).iterdir()]
             near = ", ".join(nearest(entry.name, names)) or ", ".join(sorted(names))
             raw.findings.append(Finding(entry.name, "", "", f"no layer has this file name; nearest: {near}"))
+    own = directory / "schema.csv"
+    if own.is_file() and own.read_bytes() != (data_dir("layers") / "schema.csv").read_bytes():
+        raw.findings.append(Finding("schema.csv", "", "", "differs from the shipped schema, which always holds"))
     for layer in raw.schema.layers:
         path = layer_path(directory, layer, raw.schema)
         if path is None:

@@ -92,8 +92,7 @@ def test_transport_constants_that_routing_needs(world):
     order = [world.constants[f"value_usd_t_{c}"] for c in ("concentrate", "magnet", "oxide", "metal")]
     assert order == sorted(order)
     raw = world.transport[world.transport["used"] == "no"]
-    assert len(raw) == 103
-    assert all(i.startswith("raw-") for i in raw.index if i not in world.constants.index)
+    assert raw.index.str.startswith("raw-").sum() == 103
 
 
 def test_us_allies_is_the_union_the_contract_defines(world):
@@ -202,6 +201,17 @@ def test_replace_mode_takes_the_whole_file(tmp_path):
     text = (over / "stock.csv").read_text(encoding="utf-8").splitlines()
     (over / "stock.csv").write_text(text[0] + "\n" + text[1].replace("chn-metal-2024", "other") + "\n", encoding="utf-8")
     assert list(open_layers(over).stock.index) == ["other"]
+
+
+def test_a_copy_of_the_layers_changes_nothing(world, tmp_path):
+    shutil.copytree(data_dir("layers"), tmp_path / "copy", ignore=shutil.ignore_patterns("network"))
+    for mode in ("overlay", "replace"):
+        opened = open_layers(write(tmp_path / "copy", "settings.toml", f'mode = "{mode}"\n'))
+        for name in world.schema.layers:
+            pd.testing.assert_frame_equal(pd.DataFrame(opened.table(name)), pd.DataFrame(world.table(name)))
+    write(tmp_path / "copy", "schema.csv", "layer\n")
+    with pytest.raises(LayerError, match="differs from the shipped schema"):
+        open_layers(tmp_path / "copy")
 
 
 def test_a_broken_overlay_lists_every_problem(tmp_path):
