@@ -24,7 +24,7 @@ from atlas import build_countries, build_land, build_sea, geo
 from atlas.build_overlay import overlay
 
 ROOT = Path(__file__).resolve().parent.parent / "layers"
-RAIL_REACH_KM, ROAD_REACH_KM = 150.0, 900.0
+RAIL_REACH_KM, ROAD_REACH_KM = 200.0, 900.0
 LINE_TOLERANCE_DEG = {"sea": 0.0, "rail": 0.01, "road": 0.01}
 
 # Crossings that exist and that the source graphs lack: mode, one side (lon, lat), the other side.
@@ -125,8 +125,8 @@ def land_part(
     )
     wanted = [node[node >= 0], posts.a, posts.b]
     extra: dict[str, NDArray[np.generic]] = {}
-    if links is not None:  # road posts may change to rail on either side
-        ends = np.unique(np.asarray(links["post"]).ravel())
+    if links is not None:
+        ends = _transfer_posts(links, posts, graph)
         xy, tags = np.asarray(links["xy"])[ends], np.asarray(links["country"])[ends]
         codes = [graph.countries[t] for t in tags]
         to, km = build_land.snap(graph, xy[:, 0], xy[:, 1], codes, usable, RAIL_REACH_KM)
@@ -159,6 +159,34 @@ def land_part(
         "snap": np.where(node >= 0, place[node], -1).astype(np.int32), "snap_km": np.where(node >= 0, snap_km, 0.0),
         **pack_lines(lines, 3), **extra,
     }
+
+
+def _transfer_posts(
+    links: dict[str, NDArray[np.generic]], rail: build_land.Posts, graph: build_land.LandGraph
+) -> NDArray[np.int64]:
+    """Return road post nodes where goods may change to rail: at borders that no railway crosses, and at China's."""
+    crossed = {tuple(sorted(pair)) for pair in zip(graph.country[rail.a], graph.country[rail.b], strict=True)}
+    china = graph.countries.index("CHN")
+    road = np.asarray(links["post"])
+    tags = np.asarray(links["country"])[road]
+    wanted = [tuple(sorted(pair)) not in crossed or china in pair for pair in tags.tolist()]
+    return np.unique(road[wanted].ravel())
+
+
+def count_posts(path: Path, parts: dict[str, dict[str, NDArray[np.generic]]], codes: list[str]) -> None:
+    """Bring the post counts of `borders.csv` up to date; a new border is open until someone says otherwise."""
+    counts: dict[str, dict[str, int]] = {}
+    for mode, part in parts.items():
+        for pair in np.asarray(part["country"])[np.asarray(part["post"])].tolist():
+            row = counts.setdefault("-".join(sorted(codes[c] for c in pair)), {"rail": 0, "road": 0})
+            row[mode] += 1
+    old = pd.read_csv(path, dtype="str", keep_default_na=False).set_index("id") if path.exists() else pd.DataFrame()
+    fresh = {"open": "yes", "gauge_break": "no", "extra_usd_t": "0.0", "notes": "", "source_id": "atlas-estimate",
+             "confidence": "C"}
+    rows = [{"id": name, **{k: str(old.at[name, k]) if name in old.index else v for k, v in fresh.items()},
+             "rail_posts": counts[name]["rail"], "road_posts": counts[name]["road"]} for name in sorted(counts)]
+    order = ["id", "open", "gauge_break", "extra_usd_t", "rail_posts", "road_posts", "notes", "source_id", "confidence"]
+    pd.DataFrame(rows)[order].to_csv(path, index=False, lineterminator="\n")
 
 
 def _simple(line: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
@@ -238,14 +266,14 @@ def main(argv: list[str] | None = None) -> int:
     print("sea", file=sys.stderr)
     write_npz(out / "sea.npz", sea_part(places, land, package_dir("searoute") / "data" / "marnet_searoute.geojson"))
     source = package_dir("scgraph_data")
-    road: dict[str, NDArray[np.generic]] | None = None
+    parts: dict[str, dict[str, NDArray[np.generic]]] = {}
     for mode, name in (("road", "world_highways.py"), ("rail", "world_railways.py")):
         print(mode, file=sys.stderr)
         graph = build_land.clean(mode, source / name, countries)
-        part = land_part(graph, places, road)
-        road = road or part
-        write_npz(out / f"{mode}.npz", {**part, "countries": text(graph.countries)})
+        parts[mode] = land_part(graph, places, parts.get("road"))
+        write_npz(out / f"{mode}.npz", {**parts[mode], "countries": text(graph.countries)})
         write_npz(out / f"{mode}_graph.npz", stored_graph(graph))
+    count_posts(out / "borders.csv", parts, [str(c) for c in countries.index])
     write_npz(out / "places.npz", {"id": text(list(places["id"])), "kind": text(list(places["kind"])),
                                    "country": text(list(places["country"])),
                                    "xy": places[["lon", "lat"]].to_numpy()})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ SEA, RAIL, ROAD, PORT, AIR = range(5)
 MODES = ("sea", "rail", "road", "port", "air")
 LOCAL_KM = 25.0  # places this near to each other are joined directly, by local roads
 LOCAL_DETOUR = 1.3  # road km per straight km
-REACH_KM = {"rail": 150.0, "road": 900.0}
+REACH_KM = {"rail": 200.0, "road": 900.0}
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,12 @@ class Network:
     land_nodes: Mapping[str, tuple[NDArray[np.int32], NDArray[np.int64]]]  # mode: query nodes, their graph nodes
     layers: Layers
 
+    @cached_property
+    def port_at(self) -> dict[int, str]:
+        """The port that a query node leaves."""
+        ports = set(self.port_ids)
+        return {place.leave: name for name, place in self.places.items() if name in ports}
+
     def line(self, edge: int) -> NDArray[np.float64]:
         """Return the coordinates of an edge from u to v."""
         number = int(self.edges.line[edge])
@@ -127,10 +134,11 @@ class _Draft:
                 self.columns.setdefault(name, []).append(value)
 
     def add_road(self, codes: Sequence[str], km: NDArray[np.float64], handling: bool = False, **given: object) -> None:
-        """Add road edges, priced by country; with `handling` each ends with a lift to or from rail."""
+        """Add road edges, priced by country; with `handling` each ends with a lift to or from rail and the wait there."""
         lift = float(self.c["rail_handling_usd_t"]) if handling else 0.0
+        wait = float(self.c["rail_dwell_days"]) if handling else 0.0
         self.add(len(km), mode=ROAD, km=km, usd_t=km * road_rates(self.c, codes) + lift,
-                 days=km / float(self.c["road_speed_km_day"]), access=handling, **given)
+                 days=km / float(self.c["road_speed_km_day"]) + wait, access=handling, **given)
 
     def edges(self) -> Edges:
         """Return all edges."""
@@ -270,12 +278,13 @@ def border_terms(
     usd, days = [], []
     for name in names:
         pair = set(name.split("-"))
+        extra = float(borders.at[name, "extra_usd_t"])
         if mode == "rail" and borders.at[name, "gauge_break"] == "yes":
-            usd.append(0.0 if pair <= union else float(c["border_cost_usd_t"]))
+            usd.append(extra + (0.0 if pair <= union else float(c["border_cost_usd_t"])))
             days.append(float(c["border_delay_gauge_days"]))
             continue
         kind = "_open" if pair <= union else "_mmr_chn" if pair == {"MMR", "CHN"} else ""
-        usd.append(float(c["border_cost_open_usd_t" if kind == "_open" else "border_cost_usd_t"]))
+        usd.append(extra + float(c["border_cost_open_usd_t" if kind == "_open" else "border_cost_usd_t"]))
         days.append(float(c[f"border_delay{kind}_days"]))
     return np.array(usd), np.array(days)
 

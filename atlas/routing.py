@@ -249,14 +249,16 @@ class Router:
         needed = np.zeros(count * size, dtype=bool)
         base = np.arange(count, dtype=np.int64)[:, None] * size
         ends = np.concatenate([(base + tips[None, :]).ravel(), base[:, 0] + root])
-        is_root = np.zeros(count * size, dtype=bool)
+        is_root, mark = np.zeros(count * size, dtype=bool), np.empty(count * size, dtype=np.int32)
         is_root[base[:, 0] + root] = True
-        front = np.unique(ends[(flat[ends] >= 0) | is_root[ends]])
+        front = ends[(flat[ends] >= 0) | is_root[ends]]
         while len(front):
             needed[front] = True
             front = front[~is_root[front]]
-            front = np.unique(front - front % size + flat[front])
+            front = front - front % size + flat[front]
             front = front[~needed[front]]
+            mark[front] = np.arange(len(front), dtype=np.int32)  # each node once: the last to write stays
+            front = front[mark[front] == np.arange(len(front))]
         kept = np.flatnonzero(needed)
         position = np.full(count * size, -1, dtype=np.int32)
         position[kept] = np.arange(len(kept), dtype=np.int32)
