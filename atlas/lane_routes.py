@@ -1,5 +1,6 @@
 """Routes for lanes: which way each lane goes under which closures, what it costs, and what it passes."""
 
+import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -52,32 +53,24 @@ class RouteSet:
 
     def plus(self, other: "RouteSet") -> "RouteSet":
         """Return both sets' options, `other` after these."""
-        shift = len(self.tables)
-        return RouteSet(
-            lane=np.concatenate([self.lane, other.lane]),
-            freight_usd_t=np.concatenate([self.freight_usd_t, other.freight_usd_t]),
-            tariff_usd_t=np.concatenate([self.tariff_usd_t, other.tariff_usd_t]),
-            distance_km=np.concatenate([self.distance_km, other.distance_km]),
-            days=np.concatenate([self.days, other.days]),
-            table=np.concatenate([self.table, other.table + shift]),
-            cell=np.concatenate([self.cell, other.cell]),
-            uses={k: np.concatenate([v, other.uses[k]]) for k, v in self.uses.items()},
-            tables=[*self.tables, *other.tables],
+        return joined(
+            [self, dataclasses.replace(other, table=other.table + len(self.tables))], [*self.tables, *other.tables]
         )
 
     def only(self, keep: np.ndarray) -> "RouteSet":
-        """Return the options where `keep` is true."""
-        return RouteSet(
-            lane=self.lane[keep],
-            freight_usd_t=self.freight_usd_t[keep],
-            tariff_usd_t=self.tariff_usd_t[keep],
-            distance_km=self.distance_km[keep],
-            days=self.days[keep],
-            table=self.table[keep],
-            cell=self.cell[keep],
-            uses={k: v[keep] for k, v in self.uses.items()},
-            tables=self.tables,
-        )
+        """Return the options where `keep` is true (or in that order, for numbers)."""
+        arrays = {name: getattr(self, name)[keep] for name in _ARRAYS}
+        return RouteSet(uses={k: v[keep] for k, v in self.uses.items()}, tables=self.tables, **arrays)
+
+
+_ARRAYS = ("lane", "freight_usd_t", "tariff_usd_t", "distance_km", "days", "table", "cell")
+
+
+def joined(parts: Sequence[RouteSet], tables: Sequence[Table]) -> RouteSet:
+    """Return the options of all parts, which share `tables`; every part watches the same things."""
+    arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
+    uses = {k: np.concatenate([p.uses[k] for p in parts]) for k in parts[0].uses}
+    return RouteSet(uses=uses, tables=list(tables), **arrays)
 
 
 class LaneRouter:
@@ -103,24 +96,17 @@ class LaneRouter:
         Lanes without a path have no option.
         """
         watch = tuple(sorted(watch))
-        chosen, tables = [], []
+        chosen: list[RouteSet] = []
+        tables: list[Table] = []
         for commodity in sorted(self._ends):
             mine = self._commodity == commodity
-            for w in sorted(set(way_of_lane[mine].tolist()) - {-1}):
-                table = self._table(commodity, ways[w], watch)
-                lanes = np.flatnonzero(mine & (way_of_lane == w))
+            for w in sorted(set(way_of_lane[mine].tolist()) - {-1}) or [None]:
+                table = self._table(commodity, ways[w] if w is not None else Way(), watch)
+                lanes = np.flatnonzero(mine & (way_of_lane == w)) if w is not None else np.zeros(0, dtype=np.int64)
                 chosen.append(self._pick(table, lanes, len(tables), watch))
                 tables.append(table)
-        empty = RouteSet(
-            np.zeros(0, np.int64),
-            *(np.zeros(0) for _ in range(4)),
-            np.zeros(0, np.int64),
-            np.zeros((0, 2), np.int32),
-            {k: np.zeros(0, bool) for k in watch},
-        )
-        merged = empty if not chosen else _join(chosen, tables)
-        order = np.argsort(merged.lane, kind="stable")
-        return merged.only(order)
+        merged = joined(chosen, tables)
+        return merged.only(np.argsort(merged.lane, kind="stable"))
 
     def _pick(self, table: Table, lanes: np.ndarray, number: int, watch: Sequence[Thing]) -> RouteSet:
         o, d = self._cells[lanes, 0], self._cells[lanes, 1]
@@ -161,14 +147,3 @@ class LaneRouter:
             if key[1] != Way() or key[2]:  # type: ignore[index]
                 del self._tables[key]
                 return
-
-
-def _join(parts: Sequence[RouteSet], tables: Sequence[Table]) -> RouteSet:
-    return RouteSet(
-        *(
-            np.concatenate([getattr(p, name) for p in parts])
-            for name in ("lane", "freight_usd_t", "tariff_usd_t", "distance_km", "days", "table", "cell")
-        ),
-        uses={k: np.concatenate([p.uses[k] for p in parts]) for k in parts[0].uses},
-        tables=list(tables),
-    )

@@ -29,6 +29,7 @@ surge, + idling x (normal output not used), + home charge x divert, + rising pen
 Sources: each coefficient is a row of layers/parameters.csv, costs.csv, grades.csv, facilities.csv, or a routed cost.
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -95,6 +96,17 @@ class Skeleton:
     other: pd.DataFrame
     other_matrix: sparse.csc_matrix
     lane_key: np.ndarray
+    tie: np.ndarray
+
+
+# Ties between equal lanes are broken by their ids, by at most this part of the lane's cost.
+TIE_SHARE = 1e-7
+
+
+def tie_breaker(keys: np.ndarray) -> np.ndarray:
+    """Return a factor a lane in [1, 1 + TIE_SHARE], from a hash of its key (n,)."""
+    crc = np.array([zlib.crc32(str(k).encode()) for k in keys], dtype=float)
+    return 1 + TIE_SHARE * crc / 2**32
 
 
 def lane_keys(lanes: pd.DataFrame) -> np.ndarray:
@@ -155,9 +167,9 @@ def skeleton(world: World) -> Skeleton:
     lane_matrix = _lane_matrix(world, rows)
     other, other_matrix = _other_columns(world, rows)
     frame = pd.DataFrame(list(rows.index), columns=["kind", "a", "b"])
-    return Skeleton(
-        world, frame, np.array(rows.lower), np.array(rows.upper), lane_matrix, other, other_matrix, lane_keys(lanes)
-    )
+    keys = lane_keys(lanes)
+    bounds = np.array(rows.lower), np.array(rows.upper)
+    return Skeleton(world, frame, *bounds, lane_matrix, other, other_matrix, keys, tie_breaker(keys))
 
 
 def _number_rows(world: World) -> _Rows:

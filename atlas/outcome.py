@@ -132,7 +132,7 @@ class Outcome:
     @cached_property
     def certificate_arrays(self) -> dict[str, Any]:
         """Both programmes with their primal and dual, for certificate.npz."""
-        out = {}
+        out: dict[str, Any] = {}
         for name, solved in (("baseline", self.baseline), ("halted", self.halted)):
             out |= {f"{name}_{k}": v for k, v in solved.arrays.items()}
         return out

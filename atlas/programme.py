@@ -1,6 +1,5 @@
 """From skeleton, routes and halts to the two programmes: the one that calibrates and the one that answers."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,9 +11,6 @@ from atlas.model import Baseline, Cap, Options, Programme, Skeleton, penalties
 from atlas.solver import LinearProgramme, Optimum
 from atlas.world import World
 
-# Ties between equal lanes are broken by their ids, by at most this part of the lane's cost.
-TIE_SHARE = 1e-7
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -22,12 +18,6 @@ class Limits:
 
     unit_lost: Mapping[str, float] = field(default_factory=dict)
     caps: Sequence[Cap] = ()
-
-
-def tie_breaker(keys: np.ndarray) -> np.ndarray:
-    """Return a factor a lane in [1, 1 + TIE_SHARE], from a hash of its key (n,)."""
-    crc = np.array([zlib.crc32(str(k).encode()) for k in keys], dtype=float)
-    return 1 + TIE_SHARE * crc / 2**32
 
 
 def feed_correction(world: World) -> np.ndarray:
@@ -70,7 +60,7 @@ def state_calibration(s: Skeleton, options: Options, blocs: Mapping[str, frozens
     upper[normal] = u.loc[other.loc[normal, "unit"], "capacity_t"].to_numpy(dtype=float)
     cost = penalties(world, other)
     cost[normal] = u.loc[other.loc[normal, "unit"], "process_usd_t"].to_numpy(dtype=float)
-    lane_cost = options.cost_usd_t * tie_breaker(s.lane_key)[options.lane] + feed_correction(world)[options.lane]
+    lane_cost = options.cost_usd_t * s.tie[options.lane] + feed_correction(world)[options.lane]
 
     names, weights, goals = [], [], []
     lane_rows = [sparse.csr_matrix((0, len(options.lane)))]
@@ -199,7 +189,7 @@ def state(s: Skeleton, options: Options, baseline: Baseline, limits: Limits | No
     lane_correction = np.array([baseline.lane_correction.get(k, 0.0) for k in s.lane_key])
     friction = _friction(world)
     lane = options.lane
-    route_cost = options.cost_usd_t * tie_breaker(s.lane_key)[lane] + lane_correction[lane]
+    route_cost = options.cost_usd_t * s.tie[lane] + lane_correction[lane]
     routes = np.bincount(lane, minlength=len(x0))
     split = (x0[lane] > 0) & (routes[lane] == 1)
     shared = (x0[lane] > 0) & (routes[lane] > 1)

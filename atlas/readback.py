@@ -152,20 +152,20 @@ def _closing_rows(world: World, lanes: pd.DataFrame, other: pd.DataFrame, make: 
         for e in ELEMENTS:
             rows.append(("scrap", e, str(r.unit), "loss", float(r.t) * float(world.scrap_mix.at[r.key, e])))
     u = world.units
-    into, out = _element_flows(world, lanes), _element_flows(world, lanes, out=True)
-    kept = other[other["kind"].isin(["surplus", "stock"])].groupby(["unit", "key"])["t"].sum()
-    per_oxide = dict(zip(ELEMENTS, world.metal_per_oxide, strict=True))
-    for i, unit in u.iterrows():
-        if (
-            unit["product"] in ("carbonate", "alloy")
-            or (unit["stage"] == "metal" and unit["product"] == "powder")
-            or unit["stage"] in ("mine", "magnet")
-        ):
-            continue
-        for e in ELEMENTS:
-            ratio = per_oxide[e] if unit["stage"] == "metal" else 1.0
-            left = into.get((i, e), 0.0) * ratio - out.get((i, e), 0.0) - float(kept.get((i, e), 0.0))
-            rows.append(("metal" if unit["stage"] == "metal" else "oxide", e, str(i), "loss", left))
+    booked = u[
+        (u["stage"].isin(["separation", "recycling"]) & (u["product"] != "carbonate")) | (u["product"] == "metal")
+    ]
+    into, out = _element_flows(world, lanes, "to_id"), _element_flows(world, lanes, "from_id")
+    kept = other[other["kind"].isin(["surplus", "stock"])].pivot_table(
+        index="unit", columns="key", values="t", aggfunc="sum"
+    )
+    into, out, kept = (x.reindex(index=booked.index, columns=list(ELEMENTS)).fillna(0.0) for x in (into, out, kept))
+    smelts = (booked["stage"] == "metal").to_numpy()
+    left = into.to_numpy() * np.where(smelts[:, None], world.metal_per_oxide, 1.0) - out.to_numpy() - kept.to_numpy()
+    for n, i in enumerate(booked.index):
+        rows += [
+            ("metal" if smelts[n] else "oxide", e, str(i), "loss", float(left[n, k])) for k, e in enumerate(ELEMENTS)
+        ]
     f = pd.DataFrame(rows, columns=["commodity", "element", "from_id", "to_id", "tonnes"])
     f = f.groupby(["commodity", "element", "from_id", "to_id"], as_index=False)["tonnes"].sum()
     f = f[f["tonnes"] > LEAST_FLOW_T]
@@ -176,27 +176,21 @@ def _closing_rows(world: World, lanes: pd.DataFrame, other: pd.DataFrame, make: 
     return f[[c for c in FLOW_COLUMNS if c != "state"]]
 
 
-def _element_flows(world: World, lanes: pd.DataFrame, *, out: bool = False) -> dict[tuple[str, str], float]:
-    """Return tonnes of each element into (or out of) each unit, in the unit's own chemical form."""
-    per_oxide = dict(zip(ELEMENTS, world.metal_per_oxide, strict=True))
-    stage = world.units["stage"].to_dict()
-    total: dict[tuple[str, str], float] = {}
-    side = "from_id" if out else "to_id"
-    for r in lanes.itertuples():
-        i = getattr(r, side)
-        if r.commodity == "concentrate":
-            parts = {e: r.t * float(world.units.at[r.mine, e]) for e in ELEMENTS}
-        elif r.commodity == "scrap":
-            parts = {e: r.t * float(world.scrap_mix.at[r.grade, e]) for e in ELEMENTS}
-        elif r.commodity == "magnet":
-            continue
-        else:
-            # A powder recycler's books are in oxide.
-            form = per_oxide[r.element] if out and r.commodity == "metal" and stage.get(i) == "recycling" else 1.0
-            parts = {r.element: r.t / form}
-        for e, t in parts.items():
-            total[i, e] = total.get((i, e), 0.0) + t
-    return total
+def _element_flows(world: World, lanes: pd.DataFrame, side: str) -> pd.DataFrame:
+    """Return tonnes of each element into or out of each unit (index id, columns ELEMENTS), in the unit's own form."""
+    moved = lanes[lanes["commodity"] != "magnet"]
+    t, commodity = moved["t"].to_numpy(), moved["commodity"].to_numpy(dtype=object)
+    parts = np.zeros((len(moved), len(ELEMENTS)))
+    ore, scrap = commodity == "concentrate", commodity == "scrap"
+    parts[ore] = world.units.loc[moved.loc[ore, "mine"], list(ELEMENTS)].to_numpy(dtype=float)
+    parts[scrap] = world.scrap_mix.loc[moved.loc[scrap, "grade"], list(ELEMENTS)].to_numpy(dtype=float)
+    for k, e in enumerate(ELEMENTS):
+        parts[(moved["element"] == e).to_numpy(), k] = 1.0
+    if side == "from_id":
+        # A powder recycler's books are in oxide.
+        powder = (commodity == "metal") & (moved["from_id"].map(world.units["stage"]) == "recycling").to_numpy()
+        parts[powder] /= world.metal_per_oxide
+    return pd.DataFrame(parts * t[:, None], columns=list(ELEMENTS)).groupby(moved[side].to_numpy()).sum()
 
 
 def _spend(world: World, lanes: pd.DataFrame, units: pd.DataFrame, other: pd.DataFrame) -> float:

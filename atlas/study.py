@@ -29,6 +29,7 @@ from atlas.readback import read
 from atlas.routing import Router
 from atlas.scenario import Scenario, from_dict, from_specs, read_file
 from atlas.solving import State, calibrate, open_routes, solve_halted, solve_open
+from atlas.way import known_borders
 from atlas.world import CALIBRATED_YEAR, World, build_world
 
 FIRST_YEAR, LAST_YEAR = 2015, 2040
@@ -66,7 +67,7 @@ class Study:
     @cached_property
     def names(self) -> Names:
         """Every name a scenario may use."""
-        return Names.of(self.layers, self.router.borders)
+        return Names.of(self.layers, known_borders(self.layers.directory("network")))
 
     @cached_property
     def blocs(self) -> dict[str, frozenset[str]]:

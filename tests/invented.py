@@ -131,12 +131,12 @@ class FlatRouter:
         origins: list[str],
         destinations: list[str],
         commodity: str,
-        closures: Closures = Closures(),
+        closures: Closures | None = None,
         tolls: Mapping[Any, float] | None = None,
         watch: Iterable[Any] = (),
         avoid_countries: frozenset[str] = frozenset(),
     ) -> FlatTable:
-        return FlatTable(origins, destinations, commodity, tolls or {}, "strait" in closures.passages)
+        return FlatTable(origins, destinations, commodity, tolls or {}, closures is not None and "strait" in closures.passages)
 
 
 @dataclasses.dataclass(frozen=True)
