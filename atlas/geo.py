@@ -4,14 +4,13 @@ Coordinates are (lon, lat) in degrees, EPSG:4326. This is the only module that k
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import geopandas as gpd
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyproj import Geod
 from scipy.spatial import cKDTree
-from shapely import STRtree, get_coordinates, make_valid, transform
+from shapely import GEOSException, STRtree, get_coordinates, make_valid, transform
 from shapely import points as shapely_points
 from shapely.affinity import translate
 from shapely.geometry import (
@@ -23,7 +22,6 @@ from shapely.geometry import (
     Point,
     Polygon,
     box,
-    shape,
 )
 from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
@@ -92,16 +90,40 @@ def split_antimeridian(geometry: BaseGeometry) -> BaseGeometry:
     first, last = int(np.floor((west + 180.0) / 360.0)), int(np.ceil((east - 180.0) / 360.0))
     if first >= 0 and last <= 0:
         return geometry
+    if isinstance(geometry, LineString | MultiLineString):
+        lines = [part for line in getattr(geometry, "geoms", [geometry]) for part in _split_line(get_coordinates(line))]
+        return lines[0] if len(lines) == 1 else MultiLineString(lines)
     parts: list[BaseGeometry] = []
     for turn in range(first, max(last, first) + 1):
         window = box(-180.0 + 360.0 * turn, -90.0, 180.0 + 360.0 * turn, 90.0)
         piece = translate(geometry.intersection(window), xoff=-360.0 * turn)
-        parts += _same_dimension(_clamped(piece), geometry)
+        parts += _polygons(_clamped(piece))
     if not parts:
         return type(geometry)()
     if len(parts) == 1:
         return parts[0]
-    return MultiPolygon(parts) if isinstance(parts[0], Polygon) else MultiLineString(parts)
+    return MultiPolygon(parts)
+
+
+def _split_line(xy: FloatArray) -> list[LineString]:
+    """Return a line cut at each meridian 180 + 360 k, in order; a line that doubles back keeps every part."""
+    points: list[tuple[float, float]] = [tuple(xy[0])]
+    for (x1, y1), (x2, y2) in zip(xy[:-1], xy[1:], strict=True):
+        low, high = min(x1, x2), max(x1, x2)
+        cuts = [c for c in np.arange(np.ceil((low - 180.0) / 360.0) * 360.0 + 180.0, high, 360.0) if low < c < high]
+        for cut in cuts if x1 < x2 else reversed(cuts):
+            points.append((float(cut), y1 + (y2 - y1) * (cut - x1) / (x2 - x1)))
+        points.append((x2, y2))
+    middles = [(a[0] + b[0]) / 2.0 for a, b in zip(points[:-1], points[1:], strict=True)]
+    turns = [int(np.floor((m + 180.0) / 360.0)) for m in middles]
+    for i in range(1, len(turns)):
+        if points[i][0] == points[i + 1][0] and (middles[i] + 180.0) % 360.0 == 0.0:
+            turns[i] = turns[i - 1]  # a step along the meridian itself stays with the part before it
+    starts = [0] + [i for i in range(1, len(turns)) if turns[i] != turns[i - 1]] + [len(turns)]
+    return [
+        LineString([(x - 360.0 * turns[a], y) for x, y in points[a : b + 1]])
+        for a, b in zip(starts[:-1], starts[1:], strict=True)
+    ]
 
 
 def _clamped(geometry: BaseGeometry) -> BaseGeometry:
@@ -109,11 +131,9 @@ def _clamped(geometry: BaseGeometry) -> BaseGeometry:
     return transform(geometry, lambda xy: np.column_stack([np.clip(xy[:, 0], -180.0, 180.0), xy[:, 1]]))
 
 
-def _same_dimension(piece: BaseGeometry, like: BaseGeometry) -> list[BaseGeometry]:
-    """Return the parts of `piece` that have the dimension of `like`; touching points and edges are dropped."""
-    wanted = Polygon if isinstance(like, Polygon | MultiPolygon) else LineString
-    found = [g for g in getattr(piece, "geoms", [piece]) if isinstance(g, wanted) and not g.is_empty]
-    return [g for g in found if (g.area if wanted is Polygon else g.length) > 0]
+def _polygons(piece: BaseGeometry) -> list[BaseGeometry]:
+    """Return the polygons of a cut piece; points and edges that only touch are dropped."""
+    return [g for g in getattr(piece, "geoms", [piece]) if isinstance(g, Polygon) and g.area > 0]
 
 
 def right_hand(geometry: BaseGeometry) -> BaseGeometry:
@@ -165,17 +185,25 @@ def distance_km(lon: float, lat: float, geometry: BaseGeometry) -> float:
     """
     squeeze = max(float(np.cos(np.radians(lat))), 0.05)
     window = box(lon - 15.0 / squeeze, lat - 15.0, lon + 15.0 / squeeze, lat + 15.0)
-    whole = geometry if geometry.is_valid else make_valid(geometry)
 
     def local(xy: FloatArray) -> FloatArray:
         return np.column_stack([(xy[:, 0] - lon) * squeeze, xy[:, 1] - lat]) * (np.pi / 180.0 * EARTH_RADIUS_KM)
 
-    turns = (whole if turn == 0 else translate(whole, xoff=turn) for turn in (0.0, -360.0, 360.0))
-    close = [part for part in (g.intersection(window) for g in turns if g.intersects(window)) if not part.is_empty]
+    turns = [geometry if turn == 0 else translate(geometry, xoff=turn) for turn in _turns(window)]
+    try:
+        close = [part for part in (g.intersection(window) for g in turns if g.intersects(window)) if not part.is_empty]
+    except GEOSException:  # outlines that cross themselves; checking first would cost more than the distance
+        close = [part for part in (make_valid(g).intersection(window) for g in turns) if not part.is_empty]
     if close:
         return min(float(transform(part, local).distance(Point(0.0, 0.0))) for part in close)
-    xy = get_coordinates(whole)
+    xy = get_coordinates(geometry)
     return float(geodesic_km(lon, lat, xy[:, 0], xy[:, 1]).min()) if len(xy) else float("inf")
+
+
+def _turns(window: BaseGeometry) -> list[float]:
+    """Return by how many degrees the geometry must be turned to reach the window: 0, and 360 either way if need be."""
+    west, _, east, _ = window.bounds
+    return [0.0] + ([-360.0] if west < -180.0 else []) + ([360.0] if east > 180.0 else [])
 
 
 def sphere_xyz(lon: ArrayLike, lat: ArrayLike) -> FloatArray:
@@ -225,11 +253,6 @@ def bounds_of(geometries: Iterable[BaseGeometry]) -> tuple[float, float, float, 
         return (-180.0, -90.0, 180.0, 90.0)
     xy = np.vstack(all_xy)
     return (float(xy[:, 0].min()), float(xy[:, 1].min()), float(xy[:, 0].max()), float(xy[:, 1].max()))
-
-
-def from_geojson(member: dict[str, Any]) -> BaseGeometry:
-    """Return the geometry of a GeoJSON geometry object."""
-    return shape(member)
 
 
 def parse_lonlat(text: str) -> tuple[float, float] | None:

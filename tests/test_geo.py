@@ -35,6 +35,18 @@ def test_lines_are_cut_at_the_antimeridian():
     assert len(twice.geoms) == 3
 
 
+def test_a_line_that_doubles_back_keeps_every_part():
+    there_and_back = LineString([(170, 0), (190, 0), (170, 0), (175, 3), (540, 3), (541, 4)])
+    cut = geo.split_antimeridian(there_and_back)
+    assert cut.length == pytest.approx(there_and_back.length)
+    assert [round(p.length, 6) for p in cut.geoms] == [10, 20, pytest.approx(10 + 34**0.5 + 5), 360, pytest.approx(2**0.5)]
+    assert np.abs(get_coordinates(cut)[:, 0]).max() == 180
+    along = geo.split_antimeridian(LineString([(179, 0), (180, 1), (180, 2), (181, 3)]))
+    assert [list(p.coords) for p in along.geoms] == [[(179, 0), (180, 1), (180, 2)], [(-180, 2), (-179, 3)]]
+    many = geo.split_antimeridian(MultiLineString([[(0, 0), (5, 0)], [(179, 0), (181, 0)]]))
+    assert len(many.geoms) == 3
+
+
 def test_polygons_and_points_are_cut_at_the_antimeridian():
     cut = geo.split_antimeridian(box(170, 0, 190, 10))
     assert isinstance(cut, MultiPolygon)
