@@ -28,7 +28,8 @@ class Entry(NamedTuple):
 class _Indexed:
     entry: Entry
     texts: tuple[str, ...]
-    pieces: tuple[frozenset[str], ...]
+    pieces: tuple[frozenset[str], ...]  # of each text
+    word_pieces: tuple[frozenset[str], ...]  # of each word of all texts
 
 
 class Index:
@@ -38,7 +39,9 @@ class Index:
         self._items: list[_Indexed] = []
         for entry in entries:
             texts = tuple(dict.fromkeys(fold(t) for t in (entry.id, entry.name, *entry.words) if t))
-            self._items.append(_Indexed(entry, texts, tuple(_pieces(t) for t in texts)))
+            words = sorted({w for t in texts for w in t.split("-") if len(w) > 3})
+            pieces, word_pieces = (tuple(_pieces(t) for t in all_of) for all_of in (texts, words))
+            self._items.append(_Indexed(entry, texts, pieces, word_pieces))
 
     def find(self, text: str, kinds: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the best matches: id, kind, name, country; best first, at most 50.
@@ -58,11 +61,13 @@ class Index:
             if kinds and item.entry.kind not in kinds:
                 continue
             score = max(_score(wanted, words, pieces, t, p) for t, p in zip(item.texts, item.pieces, strict=True))
-            if score > 0:
+            if score < _ENOUGH and len(words) == 1:  # one misspelt word of a longer name
+                score = 0.9 * max((_alike(pieces, p) for p in item.word_pieces), default=0.0)
+            if score >= _ENOUGH:
                 hits.append((-score, KINDS.index(item.entry.kind), item.entry.id, item.entry))
         hits.sort(key=lambda h: h[:3])
         best = -hits[0][0] if hits else 0.0
-        floor = 0.6 * best if best < 1.0 else _ENOUGH
+        floor = max(0.6 * best, _ENOUGH) if best < 1.0 else min(best, 1.0)
         rows = [h[3] for h in hits if -h[0] >= floor][:RESULT_LIMIT]
         columns = ["id", "kind", "name", "country"]
         return pd.DataFrame([[r.id, r.kind, r.name, r.country] for r in rows], columns=columns, dtype="str")
@@ -83,7 +88,11 @@ def _score(wanted: str, words: frozenset[str], pieces: frozenset[str], text: str
         return 3.0 + min(closeness, 0.9)
     if words <= frozenset(text.split("-")):
         return 2.0 + min(closeness, 0.9)
-    if len(wanted) >= 3 and wanted in text:
+    if wanted in text if len(wanted) > 3 else len(wanted) == 3 and f"-{wanted}" in text:
         return 1.0 + min(closeness, 0.9)
-    alike = 2 * len(pieces & text_pieces) / (len(pieces) + len(text_pieces))
-    return alike if alike >= _ENOUGH else 0.0
+    return _alike(pieces, text_pieces)
+
+
+def _alike(a: frozenset[str], b: frozenset[str]) -> float:
+    """Return the share of three-letter pieces that two texts have in common, 0 to 1."""
+    return 2 * len(a & b) / max(len(a) + len(b), 1)

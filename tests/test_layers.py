@@ -130,6 +130,7 @@ def test_blocs_are_dated_and_misspelt_ones_refused(world):
         ("south korea", "country", "KOR"),
         ("us allies", "bloc", "us-allies"),
         ("shin etsu", "operator", "shin-etsu"),
+        ("kuantn", "facility", "lynas-kuantan"),
     ],
 )
 def test_find(world, text, kind, wanted):
