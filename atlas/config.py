@@ -20,8 +20,7 @@ SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
     ("solve_time_limit_s", 60.0, "s", "time after which a solve is given up"),
     ("solve_slots", 2, "", "solves that run at once in a server; more wait"),
     ("solve_queue", 8, "", "solves that may wait in a server; more are refused with 503"),
-    ("solves_per_minute", 240, "", "new answers one address may ask for in a minute; more are refused with 429; 0: no limit"),
-    ("snap_limit_km", 500.0, "km", "farthest a place may be from the network that serves it"),
+    ("solves_per_minute", 240, "", "new answers an address may ask for in a minute; more get 429; 0: no limit"),
     ("tiles", False, "", "whether maps offer an online background, which makes requests to other hosts"),
 )
 
@@ -40,7 +39,6 @@ class Settings:
     solve_slots: int = 2
     solve_queue: int = 8
     solves_per_minute: int = 240
-    snap_limit_km: float = 500.0
     tiles: bool = False
 
 

@@ -1,9 +1,9 @@
 """Places on the globe: lengths, the antimeridian, nearest points, the country of a point.
 
-Coordinates are (lon, lat) in degrees, EPSG:4326. This is the only module that knows another reference system.
+Coordinates are (lon, lat) in degrees, EPSG:4326; the ellipsoid is WGS84.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import geopandas as gpd
 import numpy as np
@@ -14,7 +14,6 @@ from shapely import GEOSException, STRtree, get_coordinates, make_valid, transfo
 from shapely import points as shapely_points
 from shapely.affinity import translate
 from shapely.geometry import (
-    GeometryCollection,
     LineString,
     MultiLineString,
     MultiPoint,
@@ -24,10 +23,8 @@ from shapely.geometry import (
     box,
 )
 from shapely.geometry.base import BaseGeometry
-from shapely.geometry.polygon import orient
 
 CRS = "EPSG:4326"
-PROJECTED_CRS = "ESRI:54030"  # Robinson, for figures of the whole world
 EARTH_RADIUS_KM = 6371.0088  # mean radius (IUGG); only nearest-point searches use the sphere
 
 _GEOD = Geod(ellps="WGS84")
@@ -136,17 +133,6 @@ def _polygons(piece: BaseGeometry) -> list[BaseGeometry]:
     return [g for g in getattr(piece, "geoms", [piece]) if isinstance(g, Polygon) and g.area > 0]
 
 
-def right_hand(geometry: BaseGeometry) -> BaseGeometry:
-    """Return the geometry with exterior rings counter-clockwise and holes clockwise (RFC 7946, 3.1.6)."""
-    if isinstance(geometry, Polygon):
-        return orient(geometry, 1.0)
-    if isinstance(geometry, MultiPolygon):
-        return MultiPolygon([orient(p, 1.0) for p in geometry.geoms])
-    if isinstance(geometry, GeometryCollection):
-        return GeometryCollection([right_hand(g) for g in geometry.geoms])
-    return geometry
-
-
 def country_of(points: ArrayLike, countries: gpd.GeoDataFrame, max_km: float = 0.0) -> list[str]:
     """Return the ISO3 code of the country that holds each (lon, lat), "" where none does.
 
@@ -232,27 +218,6 @@ class NearestIndex:
 def chord_km(chord: ArrayLike) -> FloatArray:
     """Return arc lengths in km for chords of the unit sphere."""
     return 2.0 * EARTH_RADIUS_KM * np.arcsin(np.clip(np.asarray(chord, dtype=float) / 2.0, 0.0, 1.0))
-
-
-def point_at(coords: ArrayLike, share: float) -> tuple[float, float]:
-    """Return the (lon, lat) at a share (0 to 1) of the geodesic length of a line."""
-    xy = unwrap(coords)
-    steps = geodesic_km(xy[:-1, 0], xy[:-1, 1], xy[1:, 0], xy[1:, 1])
-    along = np.concatenate([[0.0], np.cumsum(steps)])
-    target = min(max(share, 0.0), 1.0) * along[-1]
-    i = min(int(np.searchsorted(along, target, side="right")) - 1, len(steps) - 1)
-    part = 0.0 if steps[i] == 0 else (target - along[i]) / steps[i]
-    lon, lat = xy[i] + part * (xy[i + 1] - xy[i])
-    return float(wrap_lon(lon)), float(lat)
-
-
-def bounds_of(geometries: Iterable[BaseGeometry]) -> tuple[float, float, float, float]:
-    """Return (west, south, east, north) of all geometries together; the whole world if there is none."""
-    all_xy = [get_coordinates(g) for g in geometries if not g.is_empty]
-    if not all_xy:
-        return (-180.0, -90.0, 180.0, 90.0)
-    xy = np.vstack(all_xy)
-    return (float(xy[:, 0].min()), float(xy[:, 1].min()), float(xy[:, 0].max()), float(xy[:, 1].max()))
 
 
 def parse_lonlat(text: str) -> tuple[float, float] | None:

@@ -1,9 +1,9 @@
-"""Geography: lengths, the antimeridian, rings, countries of points, nearest points."""
+"""Geography: lengths, the antimeridian, countries of points, nearest points."""
 
 import geopandas as gpd
 import numpy as np
 import pytest
-from shapely import LineString, MultiLineString, MultiPolygon, Point, Polygon, box, get_coordinates
+from shapely import LineString, MultiLineString, MultiPolygon, Point, box, get_coordinates
 
 from atlas import geo
 
@@ -56,13 +56,6 @@ def test_polygons_and_points_are_cut_at_the_antimeridian():
     assert geo.split_antimeridian(LineString()).is_empty
 
 
-def test_right_hand_rings():
-    clockwise = Polygon([(0, 0), (0, 9), (9, 9), (9, 0)], [[(1, 1), (2, 1), (2, 2), (1, 2)]])
-    turned = geo.right_hand(MultiPolygon([clockwise])).geoms[0]
-    assert turned.exterior.is_ccw
-    assert not turned.interiors[0].is_ccw
-
-
 def countries():
     shapes = [box(0, 0, 10, 10), box(10, 0, 20, 10), MultiPolygon([box(170, 0, 180, 5), box(-180, 0, -175, 5)])]
     return gpd.GeoDataFrame({"geometry": shapes}, index=["AAA", "BBB", "CCC"], crs=geo.CRS)
@@ -98,12 +91,6 @@ def test_nearest_point_over_the_antimeridian_and_the_pole():
     assert index.within(0, 0, 0.1) == [1]
 
 
-def test_point_along_a_line():
-    assert geo.point_at([(170, 0), (-170, 0)], 0.75) == pytest.approx((-175, 0))
-    assert geo.point_at([(0, 0), (1, 0), (3, 0)], 0.0) == (0, 0)
-    assert geo.point_at([(0, 0), (1, 0), (3, 0)], 2.0) == pytest.approx((3, 0))
-
-
 @pytest.mark.parametrize("text", ["", "a,b", "1", "1,2,3", "nan,0", "inf,0", "0,91", "500,0", "1;2"])
 def test_bad_places_are_none(text):
     assert geo.parse_lonlat(text) is None
@@ -112,8 +99,3 @@ def test_bad_places_are_none(text):
 def test_good_places():
     assert geo.parse_lonlat("-115.53, 35.48") == (-115.53, 35.48)
     assert geo.parse_lonlat("190,0") == (-170, 0)
-
-
-def test_bounds():
-    assert geo.bounds_of([Point(1, 2), LineString([(-5, 0), (9, 7)])]) == (-5, 0, 9, 7)
-    assert geo.bounds_of([]) == (-180, -90, 180, 90)
