@@ -58,7 +58,7 @@ def read_raw(address: str | Path | None) -> RawLayers:
             raw.tables[layer] = _empty(layer, raw.schema)
         else:
             raw.tables[layer] = _read_file(path, layer, raw, must_be_sorted=True)
-    _add_scenarios(base, raw)
+    _add_directories(base, raw)
     if address is not None and str(address).strip():
         _overlay(str(address).strip(), raw)
     raw.digest = hashlib.sha256(b"".join(sorted(raw.parts))).hexdigest()
@@ -99,7 +99,7 @@ def _overlay(address: str, raw: RawLayers) -> None:
         whole = mode == "replace" and layer not in ALWAYS_OVERLAID
         table = _read_file(path, layer, raw, must_be_sorted=False, partial=not whole)
         raw.tables[layer] = table if whole else _merged(raw.tables[layer], table, layer, raw)
-    _add_scenarios(directory, raw)
+    _add_directories(directory, raw)
     raw.directories = (directory, *raw.directories)
 
 
@@ -313,8 +313,10 @@ def _as_text(frame: pd.DataFrame, layer: str, schema: Schema) -> pd.DataFrame:
     return table
 
 
-def _add_scenarios(directory: Path, raw: RawLayers) -> None:
-    """Take the scenario files of a directory, those of an overlay over shipped ones of the same name."""
+def _add_directories(directory: Path, raw: RawLayers) -> None:
+    """Take scenarios (those of an overlay over shipped ones of the same name), and the network into the digest."""
+    for path in sorted(p for p in (directory / "network").glob("*") if p.is_file()):
+        raw.add_to_digest(f"network/{path.name}", path.read_bytes())
     for path in sorted((directory / "scenarios").glob("*.toml")):
         raw.scenarios[path.stem] = path
         raw.add_to_digest(f"scenarios/{path.name}", path.read_bytes())

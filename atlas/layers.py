@@ -80,12 +80,6 @@ class Layers:
                 return base / name
         return data_dir("layers") / name
 
-    def scenario_path(self, name: str) -> Path:
-        """Return the file of a shipped or overlaid scenario; raises UnknownName."""
-        if name not in self.scenarios:
-            raise UnknownName("scenario", name, nearest(name, self.scenarios) or sorted(self.scenarios))
-        return self.scenarios[name]
-
     @cached_property
     def constants(self) -> pd.Series:
         """Return the transport constants that routing uses, value by id."""
@@ -104,15 +98,6 @@ class Layers:
         if on is not None:
             rows = rows[[(date_of(since) or dt.date.min) <= on for since in rows["since"]]]
         return frozenset(str(c) for c in rows["country"])
-
-    def country(self, name: str) -> str:
-        """Return the ISO3 code for a code in any case; raises UnknownName with the nearest codes."""
-        code = name.strip().upper()
-        if code not in self.countries.index:
-            by_name = {str(n): str(c) for c, n in self.countries["name"].items()}
-            near = [by_name[n] for n in nearest(name, by_name)] or nearest(code, self.countries.index)
-            raise UnknownName("country", name, near)
-        return code
 
     def duties(self, on: dt.date | None = None) -> Duties:
         """Return the duties in force on a day, by default 1 July 2024."""

@@ -81,10 +81,6 @@ class Schema:
         """Return whether the layer is a GeoJSON file with geometry of its own."""
         return any(c.type == "geometry" for c in self.of(layer).values())
 
-    def frame(self) -> pd.DataFrame:
-        """Return the schema as a table, a row per column."""
-        return pd.DataFrame([vars(c) for c in self.columns])
-
 
 def read_schema(path: Path) -> Schema:
     """Return the schema in a `schema.csv`; raises LayerError with all that is wrong in it."""

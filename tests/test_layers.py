@@ -153,12 +153,6 @@ def test_find_refuses_and_finds_nothing(world):
     assert len(world.find("a")) <= 50
 
 
-def test_country_codes(world):
-    assert world.country("usa") == "USA"
-    with pytest.raises(UnknownName, match="China|CHN"):
-        world.country("CHX")
-
-
 def test_duties_of_a_day(world):
     def on(y, m, d):
         return dt.date(y, m, d)
@@ -304,10 +298,8 @@ def test_scenarios_of_an_overlay_are_found(tmp_path):
     over.mkdir()
     write(over / "scenarios", "taiwan-closed.toml", 'name = "Strait of Taiwan closed"\n')
     opened = open_layers(over)
-    assert opened.scenario_path("taiwan-closed").name == "taiwan-closed.toml"
+    assert opened.scenarios["taiwan-closed"].name == "taiwan-closed.toml"
     assert "taiwan-closed" in set(opened.find("taiwan closed", kinds=["scenario"])["id"])
-    with pytest.raises(UnknownName, match="taiwan-closed"):
-        opened.scenario_path("taiwan-close")
 
 
 def test_unsorted_shipped_rows_are_a_problem(monkeypatch, tmp_path):
