@@ -3,6 +3,9 @@
 import dataclasses
 import datetime as dt
 import json
+import signal
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atlas import __version__
-from atlas.cli_shell import AtlasGroup, PlaceCommand
+from atlas.cli_shell import AtlasGroup, PlaceCommand, say
 from atlas.errors import BadInput, NoAnswer
 
 if TYPE_CHECKING:
@@ -58,12 +61,12 @@ def check(obj: dict[str, Any]) -> int:
         (r["layer"], number(r["count"]), number(r["problems"]), number(r["free_text_feeds"]), percent(r["share_on_c"]))
         for r in counts.to_dict("records")
     ]
-    click.echo(table(("layer", "rows", "problems", "free-text feeds", "on confidence C"), rows))
+    say(table(("layer", "rows", "problems", "free-text feeds", "on confidence C"), rows))
     if not len(problems):
         return 0
     texts = [f"{p['layer']} {p['row']} {p['column']}: {p['problem']}" for p in problems.to_dict("records")]
-    click.echo("")
-    click.echo("\n".join(texts))
+    say("")
+    say("\n".join(texts))
     raise BadInput([f"{len(texts)} problems in the layers", *texts])
 
 
@@ -82,7 +85,7 @@ def find(obj: dict[str, Any], text: str, kind: str | None, as_json: bool) -> int
     if as_json:
         print_json(rows)
     elif rows:
-        click.echo(table(("id", "kind", "name", "country"), [tuple(r.values()) for r in rows], left=4))
+        say(table(("id", "kind", "name", "country"), [tuple(r.values()) for r in rows], left=4))
     if not rows:
         raise NoAnswer(f"nothing is called {text[:80]!r}")
     return 0
@@ -121,7 +124,7 @@ def route(
     else:
         reached = [route_text(a) for a in answers if a["reachable"]]
         heads = [f"way {i + 1}\n{t}" if alternatives > 1 else t for i, t in enumerate(reached)]
-        click.echo("\n\n".join(heads))
+        say("\n\n".join(heads))
     if not any(a["reachable"] for a in answers):
         raise NoAnswer(f"no path from {origin.strip()} to {destination.strip()}: {answers[0]['reason']}")
     return 0
@@ -164,7 +167,7 @@ def solve(
     if as_json:
         print_json(outcome.summary)
     else:
-        click.echo(solve_text(outcome))
+        say(solve_text(outcome))
     return 0
 
 
@@ -231,14 +234,17 @@ def serve(obj: dict[str, Any], host: str | None, port: int | None) -> int:
     from atlas import config, web
 
     settings = config.settings(host=host, port=port)
-    study = open_study(obj)
-    app = web.create_app(study, settings)
     try:
-        server = create_server(app, host=settings.host, port=settings.port, threads=8, ident="atlas")
+        with socket.create_server((settings.host, settings.port)):
+            pass  # refuse a port that is taken before anything is read
     except OSError as error:
         raise BadInput(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
+    study = open_study(obj)
+    app = web.create_app(study, settings)
     with timed("solved the baseline"):
         study.solve()
+    server = create_server(app, host=settings.host, port=settings.port, **web.waitress_options(settings))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     note(f"open http://{settings.host}:{settings.port} (Ctrl-C stops)")
     server.run()
     return 0
@@ -251,7 +257,7 @@ def about(obj: dict[str, Any]) -> int:
     from atlas import layers
     from atlas.cli_about import about_text
 
-    click.echo(about_text(layers.open_layers(obj["layers"])))
+    say(about_text(layers.open_layers(obj["layers"])))
     return 0
 
 
@@ -297,7 +303,7 @@ def verify(obj: dict[str, Any], folder: str, as_json: bool) -> int:
     if as_json:
         print_json(found)
     else:
-        click.echo(verified_text(found))
+        say(verified_text(found))
     if not found["ok"]:
         raise NoAnswer([f"{folder} does not hold", *found["problems"]])
     return 0
@@ -322,7 +328,7 @@ def words(text: str | None) -> tuple[str, ...]:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON to standard output; ASCII only, so that any terminal takes it."""
-    click.echo(json.dumps(value, allow_nan=False, indent=1))
+    say(json.dumps(value, allow_nan=False, indent=1))
 
 
 def note(text: str) -> None:

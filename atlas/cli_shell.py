@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from atlas.errors import AtlasError, nearest
+from atlas.errors import AtlasError, WriteFailure, nearest
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # what shells return for Ctrl-C
@@ -20,15 +20,7 @@ class AtlasGroup(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command and exit: 0 done, 1 no answer, 2 bad input. Takes what `click.Command.main` takes."""
         extra |= {"standalone_mode": False, "prog_name": "atlas"}
-        try:
-            code = self._guarded(args, extra)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            code = _silence()  # `atlas ... | head`: the reader has what it wanted
-        except OSError as error:
-            code = fail(f"cannot write the answer: {error.strerror or error}", 1)
-            _silence()
-        sys.exit(code)
+        sys.exit(self._guarded(args, extra))
 
     def _guarded(self, args: tuple[Any, ...], extra: dict[str, Any]) -> int:
         try:
@@ -45,8 +37,8 @@ class AtlasGroup(click.Group):
             return fail("interrupted", EXIT_INTERRUPTED)
         except AtlasError as error:
             return fail("; ".join(error.problems), error.exit_code)
-        except BrokenPipeError:
-            raise
+        except ReaderGoneError:
+            return 0
         except Exception as error:
             # A fault of the program, not of the user: still one line, with a way to see more.
             if os.environ.get("ATLAS_DEBUG"):
@@ -72,14 +64,28 @@ class PlaceCommand(click.Command):
         return super().parse_args(ctx, [f" {a}" if _COORDINATE.match(a) else a for a in args])
 
 
+class ReaderGoneError(Exception):
+    """The reader of standard output has left, as in `atlas find x | head -1`: it has what it wanted."""
+
+
+def say(text: str) -> None:
+    """Print an answer to standard output; a full disk there raises WriteFailure, a reader that left ReaderGoneError.
+
+    Characters that the terminal's encoding lacks come out as question marks.
+    """
+    try:
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        click.echo(text.encode(encoding, errors="replace").decode(encoding))
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails once more
+        if isinstance(error, BrokenPipeError):
+            raise ReaderGoneError from None
+        raise WriteFailure(f"cannot write the answer: {error.strerror or error}") from None
+
+
 def fail(text: str, code: int) -> int:
     """Print one line `error: ...` to standard error and return the exit code."""
     line = " ".join(text.split())
     click.echo(f"error: {line}", err=True)
     return code
-
-
-def _silence() -> int:
-    """Point standard output at nothing, so that flushing at exit cannot fail again; return 0."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0

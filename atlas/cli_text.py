@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 TOP = 12  # rows of a list that may be long; the rest is counted
+SOME = 8  # rows of a list beside others of its kind
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) -> str:
@@ -72,10 +73,10 @@ def _baseline_text(outcome: Any) -> str:
         most = sorted(base["throughput_t"][kind].items(), key=lambda r: (-r[1], r[0]))
         rows = [(n, tonnes(t)) for n, t in most if t >= 1.0]
         if rows:
-            parts.append(table((f"through each {kind}, t", "baseline"), rows[:8]) + _more(len(rows), 8))
+            parts.append(table((f"through each {kind}, t", "baseline"), rows[:SOME]) + _more(len(rows), SOME))
     parts += [
         "\n".join(f"note: {n}" for n in outcome.notes),
-        _certificate(summary["certificate"]),
+        _certificate({"baseline": summary["certificate"]["baseline"]}),
         _tuned(summary["tuned"]),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -94,7 +95,7 @@ def _one_state(text: str) -> str:
 
 def _scenario(summary: Mapping[str, Any]) -> str:
     scenario = summary["scenario"]
-    lines = [f"scenario  {scenario['name']}"] if scenario["name"] else []
+    lines = [f"scenario  {scenario['name']}"] if scenario["name"] not in ("", "halts", "baseline") else []
     halts = scenario["halts"] or ["none: the baseline"]
     lines += [f"{'halts' if i == 0 else '':8}  {h}" for i, h in enumerate(halts)]
     lines.append(
@@ -168,19 +169,21 @@ def _replaced(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _plants(outcome: Any) -> str:
-    """Return the facilities whose output changes most, and whether they run at their limit."""
+    """Return the facilities that make more and those that make less, and which run at their limit."""
     t = outcome.facilities
     t = t.assign(change=t["halted_t"] - t["baseline_t"])
-    t = t[t["change"].abs() >= 1.0].sort_values("change", key=lambda c: -c.abs(), kind="stable")
-    if not len(t):
-        return ""
-    rows = [
-        (i, r["unit"], tonnes(r["baseline_t"]), tonnes(r["halted_t"]), signed(r["change"]), tonnes(r["limit_t"]),
-         "at its limit" if r["halted_t"] >= r["limit_t"] * (1 - 1e-6) else "")
-        for i, r in t.iloc[:TOP].iterrows()
-    ]  # fmt: skip
-    head = ("facility", "unit", "baseline", "halted", "change", "limit", "")
-    return table(head, rows, left=2) + _more(len(t))
+    parts = []
+    for label, part in (("makes more", t[t["change"] >= 0.5]), ("makes less", t[t["change"] <= -0.5])):
+        part = part.sort_values("change", key=lambda c: -c.abs(), kind="stable")
+        rows = [
+            (i, str(r["unit"]).replace("t_", "t "), tonnes(r["baseline_t"]), tonnes(r["halted_t"]), signed(r["change"]),
+             "at its limit" if r["halted_t"] >= r["limit_t"] * (1 - 1e-6) and r["halted_t"] > 0 else "")
+            for i, r in part.iloc[:SOME].iterrows()
+        ]  # fmt: skip
+        if rows:
+            head = (label, "unit", "baseline", "halted", "change", "")
+            parts.append(table(head, rows, left=2) + _more(len(part), SOME))
+    return "\n\n".join(parts)
 
 
 def _traffic(base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
@@ -194,7 +197,7 @@ def _traffic(base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
         ]
         if rows:
             parts.append(
-                table((f"through each {kind}, t", "baseline", "halted", "change"), rows[:8]) + _more(len(rows), 8)
+                table((f"through each {kind}, t", "baseline", "halted", "change"), rows[:SOME]) + _more(len(rows), SOME)
             )
     return "\n\n".join(parts)
 
