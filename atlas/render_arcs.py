@@ -4,6 +4,7 @@ Routes repeat each other: hundreds run through one strait. `arcs` cuts them wher
 stretch is stored and drawn once and its width can be the sum of what passes, whatever is switched on.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,23 +62,17 @@ def arcs(geometries: Sequence[BaseGeometry], tolerance_deg: float = 0.01) -> Arc
     # A stretch is known by its lowest edge; the first route to run it says which way is forwards.
     name = np.minimum.reduceat(edge, start)
     number: dict[int, int] = {}
-    ends: list[int] = []
+    begins: list[tuple[int, int]] = []
     lines: list[FloatArray] = []
-    for s, e, n in zip(start.tolist(), stop.tolist(), name.tolist(), strict=True):
+    runs = zip(start.tolist(), stop.tolist(), name.tolist(), a[start].tolist(), b[start].tolist(), owner[start].tolist(), strict=True)
+    for s, e, n, at, to, who in runs:
         where = number.get(n)
         if where is None:
             where = number[n] = len(lines)
             lines.append(xy[inner[s] : inner[e - 1] + 2])
-            ends.append(_heading(edge, a, b, s, e, n))
-        forwards = ends[where] == _heading(edge, a, b, s, e, n)
-        routes[owner[s]].append(where + 1 if forwards else -(where + 1))
+            begins.append((at, to))
+        routes[who].append(where + 1 if begins[where] == (at, to) else -(where + 1))
     return Arcs(_simplified(lines, tolerance_deg), routes)
-
-
-def _heading(edge: IntArray, a: IntArray, b: IntArray, start: int, stop: int, name: int) -> int:
-    """Return which end of its lowest edge a run meets first."""
-    at = start + int(np.argmax(edge[start:stop] == name))
-    return int(a[at])
 
 
 def _joints(edge_key: IntArray, count: int) -> NDArray[np.bool_]:
@@ -122,25 +117,38 @@ def _simplified(lines: list[FloatArray], tolerance_deg: float) -> list[FloatArra
 
 
 def encode(xy: FloatArray, decimals: int = 3) -> str:
-    """Return (n, 2) degrees as text: the encoded polyline format, longitude first.
+    """Return (n, 2) degrees as text; see `encode_all`."""
+    return encode_all([xy], decimals)[0]
+
+
+def encode_all(lines: Sequence[FloatArray], decimals: int = 3) -> list[str]:
+    """Return each (n, 2) line in degrees as text: the encoded polyline format, longitude first.
 
     Differences of rounded coordinates, zigzag, five bits a character (algorithm published by Google for polylines).
     """
-    values = np.rint(np.asarray(xy, dtype=float) * 10**decimals).astype(np.int64)
-    delta = np.diff(values, axis=0, prepend=np.zeros((1, 2), dtype=np.int64)).ravel()
+    if not lines:
+        return []
+    counts = np.array([len(p) for p in lines])
+    values = np.rint(np.concatenate(lines).astype(float) * 10**decimals).astype(np.int64)
+    delta = np.diff(values, axis=0, prepend=np.zeros((1, 2), dtype=np.int64))
+    firsts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    delta[firsts] = values[firsts]  # each line begins anew
+    delta = delta.ravel()
     zigzag = np.where(delta < 0, -2 * delta - 1, 2 * delta)
     chunks = np.ones(len(zigzag), dtype=np.int64)
     rest = zigzag >> 5
     while rest.any():
         chunks += rest > 0
         rest = rest >> 5
-    offset = np.concatenate([[0], np.cumsum(chunks)[:-1]])
-    text = np.zeros(int(chunks.sum()), dtype=np.uint8)
+    offset = np.concatenate([[0], np.cumsum(chunks)])
+    text = np.zeros(int(offset[-1]), dtype=np.uint8)
     for k in range(int(chunks.max(initial=0))):
         has = chunks > k
         bits = (zigzag[has] >> (5 * k)) & 31
-        text[offset[has] + k] = bits + np.where(chunks[has] > k + 1, 32, 0) + 63
-    return text.tobytes().decode("ascii")
+        text[offset[:-1][has] + k] = bits + np.where(chunks[has] > k + 1, 32, 0) + 63
+    whole = text.tobytes().decode("ascii")
+    bounds = offset[2 * np.concatenate([firsts, [len(values)]])].tolist()
+    return [whole[i:j] for i, j in itertools.pairwise(bounds)]
 
 
 def decode(text: str, decimals: int = 3) -> FloatArray:

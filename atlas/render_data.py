@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from atlas.render_arcs import arcs, encode
+from atlas.render_arcs import arcs, encode, encode_all
 from atlas.render_style import COMMODITIES, STAGES, style_sheet
 from atlas.render_words import halt_specs
 
@@ -83,7 +83,7 @@ def payload(outcome: Any) -> Json:
         "bloc": outcome.bloc,
         "allies": sorted(outcome.bloc_countries),
         "land": basemap(outcome.layers),
-        "arcs": [encode(p) for p in stretches.lines],
+        "arcs": encode_all(stretches.lines),
         "routes": stretches.routes,
         "places": places,
         "lanes": lanes,
@@ -213,8 +213,9 @@ def _in_use(units: pd.Series) -> bool:
 
 
 def _listed(value: Any) -> str:
-    """Return a list column as text."""
-    return ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value or "").replace(";", ", ")
+    """Return a list column as text; `Dy@2025` means from that year on."""
+    items = list(value) if isinstance(value, (tuple, list)) else [v for v in str(value or "").split(";") if v]
+    return ", ".join(re.sub(r"@(\d{4})\Z", r" (from \1)", str(v)) for v in items)
 
 
 def _throughput(outcome: Any, kind: str) -> tuple[dict[str, float], dict[str, float]]:

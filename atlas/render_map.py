@@ -73,7 +73,7 @@ class AtlasMap(folium.Map):
                 }
             );
             {%- if this.control_scale %}
-            L.control.scale({maxWidth: 120}).addTo({{ this.get_name() }});
+            L.control.scale({maxWidth: 120, imperial: false}).addTo({{ this.get_name() }});
             {%- endif %}
         {% endmacro %}
         """
@@ -163,10 +163,10 @@ def _layers(data: AtlasData) -> list[AtlasLayer]:
     ]
     # Drawn in this order: symbols of facilities lie above ports and passages.
     found += [
-        AtlasLayer(data, "ports", "", shape_swatch("square", "#FFFFFF", 4) + " Ports, with tonnes"),
-        AtlasLayer(data, "passages", "", line_swatch("#1F2933", (3, 2), 2) + " Passages, with tonnes"),
+        AtlasLayer(data, "ports", "", shape_swatch("square", "#FFFFFF", 4) + " Ports"),
+        AtlasLayer(data, "passages", "", line_swatch("#1F2933", (3, 2), 2) + " Passages"),
         AtlasLayer(data, "stage", "demand", shape_swatch("cross", COLOURS["demand"]) + " Demand points"),
-        AtlasLayer(data, "stage", "idle", shape_swatch("circle", "#5A6675", hollow=True) + " Planned, idle, closed", False),
+        AtlasLayer(data, "stage", "idle", shape_swatch("circle", "#5A6675", hollow=True) + " Not running", False),
     ]
     found += [
         AtlasLayer(data, "stage", s, shape_swatch(SHAPES[s], COLOURS[s]) + " " + STAGE_LABELS[s]) for s in STAGES

@@ -21,7 +21,7 @@ COLOURS = {
     "concentrate": "#E69F00",
     "oxide": "#56B4E9",
     "scrap": "#009E73",
-    "demand": "#333D4A",
+    "demand": "#4A5764",
 }
 SHAPES = {
     "mine": "triangle",
@@ -66,8 +66,8 @@ CHANGES: dict[str, tuple[str, tuple[int, ...], str]] = {
 }
 SOURCES = {"ally": ("#0072B2", "Allied source"), "other": ("#D55E00", "Other source")}
 
-WIDTH_MIN_PX, WIDTH_AT_100_KT_PX = 0.7, 13.0
-RADIUS_MIN_PX, RADIUS_AT_100_KT_PX = 3.5, 19.0
+WIDTH_MIN_PX, WIDTH_AT_100_KT_PX = 0.7, 18.0
+RADIUS_MIN_PX, RADIUS_AT_100_KT_PX = 3.2, 16.0
 
 ATTRIBUTION = (
     ("Land routes", "© OpenStreetMap contributors, ODbL 1.0"),

@@ -128,6 +128,8 @@ def tonnes(value: float) -> str:
 def percent(share: float) -> str:
     """Return a share of 0 to 1 as percent, never rounded up to a whole 100 or down to 0."""
     value = 100 * float(share)
+    if abs(value) < 1e-9:
+        return "0 %"
     if 99.95 <= value < 100 - 1e-6:
         return "99.9 %"
     if 1e-9 < value < 0.05:
@@ -144,8 +146,10 @@ def money(usd: float) -> str:
 
 
 def signed(value: float, text: str) -> str:
-    """Return the text of a magnitude with its sign."""
-    return ("+" if value > 0 else "−" if value < 0 else "±") + text
+    """Return the text of a magnitude with its sign; "no change" for next to nothing."""
+    if abs(value) < 0.05:
+        return "no change"
+    return ("+" if value > 0 else "−") + text
 
 
 def _baseline_cards(outcome: Any) -> list[Card]:
@@ -182,7 +186,7 @@ def _halt_cards(outcome: Any) -> list[Card]:
              f"of {tonnes(total)} replaced, all commodities" if total > 0.5 else "nothing changed supplier"),
         Card("Made inside the bloc", percent(now), f"of its delivered magnets; before {percent(was)}"),
         Card("Cost of supply", signed(unit, f"{abs(unit):,.0f} USD/t"),
-             f"total spending {signed(spend, money(abs(spend)))}", "bad" if unit > 0.5 else ""),
+             f"total spending {signed(spend, money(abs(spend)))}", "bad" if unit > 0.005 * base["unit_spend_usd_t"] else ""),
         Card("On the way", signed(days, f"{abs(days):.1f} days"),
              f"{halted['mean_days']:.1f} days on average, before {base['mean_days']:.1f}", "bad" if days > 0.05 else ""),
     ]

@@ -148,8 +148,8 @@ const Mark = L.CircleMarker.extend({
     ctx.beginPath();
     if (o.shape === "cross") {
       ctx.moveTo(p.x - r, p.y); ctx.lineTo(p.x + r, p.y); ctx.moveTo(p.x, p.y - r); ctx.lineTo(p.x, p.y + r);
-      ctx.strokeStyle = "#FFFFFF"; ctx.lineWidth = 3.6; ctx.stroke();
-      ctx.strokeStyle = o.fillColor; ctx.lineWidth = 1.8; ctx.stroke();
+      ctx.strokeStyle = "#FFFFFF"; ctx.lineWidth = 3; ctx.stroke();
+      ctx.strokeStyle = o.fillColor; ctx.lineWidth = 1.4; ctx.stroke();
     } else {
       if (o.shape === "circle") ctx.arc(p.x, p.y, r * 0.95, 0, 2 * Math.PI);
       else o.shape.forEach((c, i) => ctx[i ? "lineTo" : "moveTo"](p.x + r * c[0], p.y + r * c[1]));
@@ -198,7 +198,7 @@ const Words = L.Layer.extend({
     canvas.hidden = false;
     canvas.width = size.x * ratio; canvas.height = size.y * ratio;
     canvas.style.width = size.x + "px"; canvas.style.height = size.y + "px";
-    const ctx = canvas.getContext("2d"), zoom = map.getZoom(), taken = [];
+    const ctx = canvas.getContext("2d"), zoom = map.getZoom(), taken = covered(map);
     ctx.scale(ratio, ratio);
     ctx.lineJoin = "round";
     ctx.textBaseline = "middle";
@@ -225,6 +225,14 @@ const Words = L.Layer.extend({
     }
   }
 });
+
+/* Boxes of the map that the legend and the controls cover. */
+function covered(map) {
+  const own = map.getContainer().getBoundingClientRect();
+  const things = [document.getElementById("legend"), ...map.getContainer().querySelectorAll(".leaflet-control")];
+  return things.filter(Boolean).map(e => e.getBoundingClientRect()).filter(r => r.width && r.top < own.bottom && r.bottom > own.top)
+    .map(r => [r.left - own.left, r.top - own.top, r.right - own.left, r.bottom - own.top]);
+}
 
 /* ---------- the atlas ---------- */
 
@@ -456,7 +464,8 @@ function start(map, id, options) {
           colour = style.changes[Math.abs(d) <= Math.max(1, 0.01 * b) ? "kept" : d < 0 ? (a <= SMALL_T ? "lost" : "reduced") : (b <= SMALL_T ? "new-" : "grown-") + side].colour;
         }
       }
-      const radius = stage === "demand" ? 4.5 : Math.max(style.radius[0], style.radius[1] * Math.sqrt(t / 100000));
+      const radius = stage === "demand" ? 3.2 : Math.max(style.radius[0], style.radius[1] * Math.sqrt(t / 100000));
+      sizes[k] = hollow ? 4 : radius;
       for (const m of marks[k]) {
         L.setOptions(m, {fillColor: hollow ? "#FFFFFF" : colour, edge: hollow ? style.colours[stage] : INK, hollow, radius: hollow ? 4 : radius,
           dim: state.selected !== null && state.selected !== k && !linked.has(k)});
@@ -464,8 +473,11 @@ function start(map, id, options) {
         if (m._map) m._updateBounds();
       }
     });
+    // small ones lie above large ones
+    data.places.map((p, k) => k).sort((a, b) => sizes[b] - sizes[a]).forEach(k => { for (const m of marks[k]) if (m._map) m.bringToFront(); });
   }
 
+  const sizes = [];
   let linked = new Set();
   function choose(k, mark) {
     select(k);
@@ -505,7 +517,7 @@ function start(map, id, options) {
       box.append(facts([
         ["Stage", style.stageLabels[style.stages[p.stage]] + (p.product && p.product !== "none" ? ", " + p.product : "")],
         ["Country", names[p.country] || p.country], ["Operator", p.operator],
-        ["Status", (p.status || "") + (p.start ? ", since " + p.start : "") + (p.end ? ", until " + p.end : "")],
+        ["Status", (p.status || "") + (p.start ? (p.status === "planned" || p.status === "construction" ? ", for " : ", since ") + p.start : "") + (p.end ? ", until " + p.end : "")],
         ["Capacity", number(p.capacity)],
         ["Reported output", p.output === undefined ? null : number(p.output) + (p.output_year ? " (" + p.output_year + ")" : "")],
         [both ? "Before" : "In the model", p.modelled ? number(p.baseline) : null],
@@ -588,9 +600,10 @@ function start(map, id, options) {
       for (const p of data.passages) {
         const closed = halted.passage.has(p.id), t = through(p);
         if (!closed && t <= SMALL_T) continue;
+        const moved = Math.abs(p.baseline - p.halted_t);
         const gate = p.gates[0], at = Math.abs(gate[0][1]) > 55 || Math.abs(gate[gate.length - 1][1]) > 55 ? gate[0] : [(gate[0][0] + gate[gate.length - 1][0]) / 2, (gate[0][1] + gate[gate.length - 1][1]) / 2];
         out.push({text: (closed ? "✕ " : "") + p.name + figure(p), at, dx: 8, weight: closed ? 1e12 : 1e6 + t, colour: closed ? HALT : INK,
-          font: (closed ? "700 " : "600 ") + "11px " + SANS, minZoom: closed ? 0 : t > 2000 ? 1.5 : 3});
+          font: (closed ? "700 " : "600 ") + "11px " + SANS, minZoom: closed ? 0 : change ? (moved > 500 && moved > 0.05 * t ? 1.25 : 3) : t > 5000 ? 1.25 : t > 1500 ? 2.5 : 3.5});
       }
     }
     if (state.labels.has("ports")) for (const p of data.ports) {
@@ -674,7 +687,10 @@ function start(map, id, options) {
     const home = document.getElementById("whole-map");
     if (home) home.addEventListener("click", () => { map.closePopup(); select(null); firstView(); });
     const legend = document.getElementById("legend");
-    if (legend && map.getSize().x < 760) legend.open = false;
+    if (legend) {
+      if (map.getSize().x < 760) legend.open = false;
+      legend.addEventListener("toggle", () => words.draw());
+    }
     show(state.view);
     document.body.dataset.colour = "commodity";
     map.whenReady(() => L.Util.requestAnimFrame(() => L.Util.requestAnimFrame(() => { document.body.dataset.ready = "yes"; })));
@@ -695,7 +711,14 @@ function start(map, id, options) {
       const wanted = input.value.trim().toLowerCase();
       if (!wanted) return;
       let k = byName.get(input.value.trim());
-      if (k === undefined) for (const [text, n] of byName) if (text.toLowerCase().includes(wanted)) { k = n; break; }
+      if (k === undefined) { // the largest running facility of that name or company
+        let best = -1;
+        data.places.forEach((p, n) => {
+          if (p.stage === markets || !(p.name + " " + p.id + " " + (p.operator || "")).toLowerCase().includes(wanted)) return;
+          const rank = (p.name.toLowerCase().includes(wanted) ? 1e9 : 0) + (p.active ? 1e8 : 0) + output(p);
+          if (rank > best) { best = rank; k = n; }
+        });
+      }
       const said = document.getElementById("find-said");
       if (k === undefined) { if (said) said.textContent = "Nothing by that name."; return; }
       if (said) said.textContent = "";
