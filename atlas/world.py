@@ -215,7 +215,7 @@ def build_lanes(world: World) -> pd.DataFrame:
     country = u["country"].to_dict() | world.markets["country"].to_dict()
     separators = [i for i in of["separation"] if product[i] == "oxide"]
     crackers = [i for i in of["separation"] if product[i] == "carbonate"]
-    parts += _concentrate_lanes(u, of["mine"], separators, crackers, country)
+    parts += _concentrate_lanes(u, of["mine"], separators, crackers)
     makers = [i for i in of["metal"] if product[i] == "metal"]
     blenders = [i for i in of["metal"] if product[i] in ("alloy", "powder")]
     oxide_recyclers = [i for i in of["recycling"] if product[i] == "oxide"]
@@ -236,25 +236,24 @@ def build_lanes(world: World) -> pd.DataFrame:
     lanes = pd.concat([p for p in parts if len(p)], ignore_index=True)
     lanes["from_country"] = lanes["from_id"].map(country)
     lanes["to_country"] = lanes["to_id"].map(country)
+    # China lets neither concentrate nor scrap out.
+    raw = lanes["commodity"].isin(["concentrate", "scrap"])
+    lanes = lanes[~raw | (lanes["from_country"] != "CHN") | (lanes["to_country"] == "CHN")].reset_index(drop=True)
     lanes["price_usd_t"] = _prices(lanes, world)
     keys = ["commodity", "element", "grade", "mine", "from_id", "to_id"]
     return lanes.sort_values(keys, kind="stable").reset_index(drop=True)
 
 
 def _concentrate_lanes(
-    u: pd.DataFrame, mines: list[str], separators: list[str], crackers: list[str], country: Mapping[str, str]
+    u: pd.DataFrame, mines: list[str], separators: list[str], crackers: list[str]
 ) -> list[pd.DataFrame]:
     parts = []
     for m in mines:
-        feeds = set(u.at[m, "feeds"])
-        # China lets no concentrate out, and a cracking plant takes only the mines it is built for.
-        direct = [s for s in separators if country[m] != "CHN" or country[s] == "CHN"]
-        parts.append(_cross([m], direct, "concentrate", mine=m))
-        for c in crackers:
-            if c in feeds:
-                parts.append(_cross([m], [c], "concentrate", mine=m))
-                onward = [s for s in separators if country[c] != "CHN" or country[s] == "CHN"]
-                parts.append(_cross([c], onward, "concentrate", mine=m))
+        parts.append(_cross([m], separators, "concentrate", mine=m))
+        # A cracking plant takes only the mines it is built for.
+        for c in (c for c in crackers if c in u.at[m, "feeds"]):
+            parts.append(_cross([m], [c], "concentrate", mine=m))
+            parts.append(_cross([c], separators, "concentrate", mine=m))
     return parts
 
 

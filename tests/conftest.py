@@ -16,3 +16,13 @@ def outcome() -> Any:
         routes = flows.drop_duplicates(lane)[[*lane, "route_id"]]
         made.changes = made.changes.merge(routes, on=lane, how="left")
     return made
+
+
+@pytest.fixture(scope="session")
+def study() -> Any:
+    """Return a study of the shipped layers, opened once for all tests."""
+    from atlas.study import Study
+    from atlas.study import open as open_study
+
+    made: Study = open_study()
+    return made
