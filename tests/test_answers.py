@@ -181,8 +181,10 @@ def test_the_stored_programme_proves_itself_and_corruption_is_seen(study: Study)
     for name in ("x", "y", "cost", "matrix_data", "row_upper"):
         wrong = dict(arrays)
         value = np.array(wrong[name], dtype=float)
-        shipped = int(np.argmax(arrays["x"]))
-        at = shipped if name == "cost" else int(np.argmax(np.where(np.isfinite(value), np.abs(value), 0)))
+        # A coefficient counts where something flows; a bound or dual where it is largest.
+        flowing = int(np.argmax(arrays["x"]))
+        where = {"cost": flowing, "matrix_data": int(arrays["matrix_indptr"][flowing])}
+        at = where.get(name, int(np.argmax(np.where(np.isfinite(value), np.abs(value), 0))))
         value[at] = value[at] * 1.01 + (500_000 if name == "cost" else 0)
         assert max(check_arrays(wrong | {name: value}).values()) > 1e-7, name
 
