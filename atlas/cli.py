@@ -124,9 +124,10 @@ def route(
     else:
         reached = [route_text(a) for a in answers if a["reachable"]]
         heads = [f"way {i + 1}\n{t}" if alternatives > 1 else t for i, t in enumerate(reached)]
-        say("\n\n".join(heads))
+        if heads:
+            say("\n\n".join(heads))
     if not any(a["reachable"] for a in answers):
-        raise NoAnswer(f"no path from {origin.strip()} to {destination.strip()}: {answers[0]['reason']}")
+        raise NoAnswer(answers[0]["reason"])
     return 0
 
 

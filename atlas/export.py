@@ -51,11 +51,15 @@ RESULT_FILES = (
 )  # fmt: skip
 
 
-def layer_table(outcome: Any, layer: str) -> gpd.GeoDataFrame:
-    """Return a layer as a table indexed by stable feature id, geometry in EPSG:4326.
+Shapes = dict[str, BaseGeometry | None]
+
+
+def layer_table(outcome: Any, layer: str, shapes: Shapes | None = None) -> gpd.GeoDataFrame:
+    """Return a layer as a table indexed by stable feature id, geometry in EPSG:4326, routes cut at the antimeridian.
 
     `outcome` is an Outcome, or Layers for the layers that need no flows (facilities, ports, passages, network); then
-    the columns of results are left out. Longitudes of routes may be continuous beyond +-180. Raises UnknownName.
+    the columns of results are left out. `shapes` keeps the geometry of routes from one layer to the next. Raises
+    UnknownName.
     """
     if layer not in LAYERS:
         raise UnknownName("layer", layer, nearest(layer, (*LAYERS, "all")) or LAYERS)
@@ -63,7 +67,7 @@ def layer_table(outcome: Any, layer: str) -> gpd.GeoDataFrame:
         if not hasattr(outcome, "flows"):
             raise BadInput(f"the layer {layer} needs a solved outcome")
         table = _flows(outcome) if layer == "flows" else _changes(outcome)
-        return _with_routes(table, outcome)
+        return _with_routes(table, outcome, {} if shapes is None else shapes)
     layers = getattr(outcome, "layers", outcome)
     if layer == "network":
         return _network(layers)
@@ -125,7 +129,8 @@ def write_outcome(outcome: Any, out_dir: str | Path, force: bool = False, *, pag
     """
     folder = check_result_folder(out_dir, force)
     html = page if isinstance(page, str) else page()
-    tables = {name: layer_table(outcome, name) for name in LAYERS if name != "network"}
+    shapes: Shapes = {}
+    tables = {name: layer_table(outcome, name, shapes) for name in LAYERS if name != "network"}
     summary = json.dumps(outcome.summary, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
     def geojson(layer: str) -> Callable[[Path], None]:
@@ -187,12 +192,14 @@ def _unique(ids: Any) -> list[str]:
     return out
 
 
-def _with_routes(table: pd.DataFrame, outcome: Any) -> gpd.GeoDataFrame:
+def _with_routes(table: pd.DataFrame, outcome: Any, shapes: Shapes) -> gpd.GeoDataFrame:
     """Return the table with the geometry of each row's route; rows of one route share one object."""
     names = table["route_id"].fillna("").astype(str).tolist()
-    known: dict[str, BaseGeometry | None] = {n: outcome.geometry(n) if n else None for n in dict.fromkeys(names)}
-    shapes = gpd.GeoSeries([known[n] for n in names], index=table.index, crs=geo.CRS)
-    return gpd.GeoDataFrame(table, geometry=shapes, crs=geo.CRS)
+    for name in dict.fromkeys(names):
+        if name not in shapes:
+            shapes[name] = geo.split_antimeridian(outcome.geometry(name)) if name else None
+    lines = gpd.GeoSeries([shapes[n] for n in names], index=table.index, crs=geo.CRS)
+    return gpd.GeoDataFrame(table, geometry=lines, crs=geo.CRS)
 
 
 def _with_facility_results(table: gpd.GeoDataFrame, outcome: Any) -> gpd.GeoDataFrame:

@@ -9,7 +9,8 @@ import pandas as pd
 import shapely
 
 from atlas import geo
-from atlas.network import MODES, PORT, Network
+from atlas.network import Network
+from atlas.network_edges import MODES, PORT
 
 
 def network_table(network: Network) -> gpd.GeoDataFrame:

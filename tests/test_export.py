@@ -283,9 +283,12 @@ def test_four_thousand_rows_in_time(outcome: Any, tmp_path: Path) -> None:
     many = pd.concat([outcome.flows] * (4000 // len(outcome.flows) + 1), ignore_index=True).iloc[:4000]
     many["to_id"] = [f"{t}-{i}" for i, t in enumerate(many["to_id"])]
     many["route_id"] = [f"r{i % 800}" for i in range(len(many))]
-    lines = {f"r{i}": LineString(np.column_stack([np.linspace(100, 240, 300), np.sin(np.linspace(0, 9, 300) + i)])) for i in range(800)}
+    lines = {  # every fifth one crosses the Pacific
+        f"r{i}": LineString(np.column_stack([np.linspace(20, 170 + 70 * (i % 5 == 0), 300), np.sin(np.linspace(0, 9, 300) + i)]))
+        for i in range(800)
+    }
     outcome.flows, outcome.geometry = many, lambda r: lines.get(r, LineString())
     outcome.changes["route_id"] = "r1"
-    start = time.perf_counter()
+    start = time.process_time()  # not the clock on the wall: tests share the machine
     export.write_outcome(outcome, tmp_path / "out", page="")
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
