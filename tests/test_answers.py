@@ -178,7 +178,7 @@ def test_the_stored_programme_proves_itself_and_corruption_is_seen(study: Study)
         if k.startswith("halted_")
     }
     assert max(check_arrays(arrays).values()) <= 1e-6
-    for name in ("x", "y", "cost", "matrix_data", "row_upper"):
+    for name in ("x", "y", "cost", "matrix_data", "row_lower"):
         wrong = dict(arrays)
         value = np.array(wrong[name], dtype=float)
         # A coefficient counts where something flows; a bound or dual where it is largest.
