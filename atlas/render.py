@@ -64,26 +64,30 @@ def page(
         "attribution": str(Markup(" · ").join(who for _, who in ATTRIBUTION[:3])),
     }
     folium_parts = build(start, ONLINE_TILES if tiles else None).parts()
-    html = environment().get_template("map.html").render(
-        words=text,
-        view=view,
-        views=views,
-        folium=folium_parts,
-        data=Markup(json_text(data)),
-        legend=_legend(),
-        bloc=outcome.bloc,
-        halted=any(data["halted"].values()),
-        when=_when(outcome),
-        drawn_note=_drawn_note(data["drawn"]),
-        attribution=ATTRIBUTION,
-        version=__version__,
-        styles=[_style(s, standalone, asset_base) for s in STYLES],
-        scripts=[_script(s, standalone, asset_base) for s in (*SCRIPTS, *frame.get("scripts", ()))],
-        policy="@policy@" if standalone else "",
-        nav=frame.get("nav"),
-        builder=frame.get("builder"),
-        builder_first=frame.get("builder_first", False),
-        links=frame.get("links"),
+    html = (
+        environment()
+        .get_template("map.html")
+        .render(
+            words=text,
+            view=view,
+            views=views,
+            folium=folium_parts,
+            data=Markup(json_text(data)),
+            legend=_legend(),
+            bloc=outcome.bloc,
+            halted=any(data["halted"].values()),
+            when=_when(outcome),
+            drawn_note=_drawn_note(data["drawn"]),
+            attribution=ATTRIBUTION,
+            version=__version__,
+            styles=[_style(s, standalone, asset_base) for s in STYLES],
+            scripts=[_script(s, standalone, asset_base) for s in (*SCRIPTS, *frame.get("scripts", ()))],
+            policy="@policy@" if standalone else "",
+            nav=frame.get("nav"),
+            builder=frame.get("builder"),
+            builder_first=frame.get("builder_first", False),
+            links=frame.get("links"),
+        )
     )
     if standalone:
         images = "img-src data:" + (" https://tile.openstreetmap.org" if tiles else "")
@@ -123,7 +127,9 @@ def focus_box(focus: str | Sequence[float], outcome: Any) -> list[float]:
         try:
             return _checked_box([float(v) for v in focus.split(",")], focus)
         except ValueError:
-            raise BadInput(f"focus {focus[:80]!r} is not west,south,east,north in degrees, a bloc or a country") from None
+            raise BadInput(
+                f"focus {focus[:80]!r} is not west,south,east,north in degrees, a bloc or a country"
+            ) from None
     layers = outcome.layers
     members = {focus} if focus in layers.countries.index else layers.bloc(focus)
     used = layers.facilities[layers.facilities["country"].isin(members)]

@@ -64,7 +64,15 @@ def arcs(geometries: Sequence[BaseGeometry], tolerance_deg: float = 0.01) -> Arc
     number: dict[int, int] = {}
     begins: list[tuple[int, int]] = []
     lines: list[FloatArray] = []
-    runs = zip(start.tolist(), stop.tolist(), name.tolist(), a[start].tolist(), b[start].tolist(), owner[start].tolist(), strict=True)
+    runs = zip(
+        start.tolist(),
+        stop.tolist(),
+        name.tolist(),
+        a[start].tolist(),
+        b[start].tolist(),
+        owner[start].tolist(),
+        strict=True,
+    )
     for s, e, n, at, to, who in runs:
         where = number.get(n)
         if where is None:

@@ -201,8 +201,9 @@ def _places(outcome: Any, flows: pd.DataFrame) -> tuple[list[Json], dict[str, in
             records.append({"id": mid, "name": row["name"], "stage": len(STAGES), "country": row["country"], "at": at})
     place_of = {r["id"]: k for k, r in enumerate(records)}
     for missing in sorted(used - set(place_of)):  # a buyer or unit of a scenario
-        country = pd.concat([flows.loc[flows["from"] == missing, "from_country"],
-                             flows.loc[flows["to"] == missing, "to_country"]]).iloc[0]
+        country = pd.concat(
+            [flows.loc[flows["from"] == missing, "from_country"], flows.loc[flows["to"] == missing, "to_country"]]
+        ).iloc[0]
         place_of[missing] = len(records)
         records.append({"id": missing, "name": missing, "stage": len(STAGES), "country": country, "at": None})
     return [{k: v for k, v in r.items() if v is not None and v != ""} for r in records], place_of
@@ -300,12 +301,23 @@ def basemap(layers: Any) -> Json:
     for iso3, name, whole, shape in zip(countries.index, countries["name"], shapes, simple, strict=True):
         parts = shapely.get_parts(shape)
         parts = parts[shapely.area(parts) > 0.004] if len(parts) > 1 else parts
-        rings = [encode(shapely.get_coordinates(r), 2) for p in parts for r in (p.exterior, *p.interiors) if len(r.coords) > 3]
+        rings = [
+            encode(shapely.get_coordinates(r), 2)
+            for p in parts
+            for r in (p.exterior, *p.interiors)
+            if len(r.coords) > 3
+        ]
         largest = max(shapely.get_parts(whole), key=shapely.area)
         label = shapely.point_on_surface(largest)
         west, _, east, _ = largest.bounds
         records.append(
-            {"id": iso3, "name": name, "at": [round(label.x, 2), round(label.y, 2)], "wide": round(east - west, 1), "rings": rings}
+            {
+                "id": iso3,
+                "name": name,
+                "at": [round(label.x, 2), round(label.y, 2)],
+                "wide": round(east - west, 1),
+                "rings": rings,
+            }
         )
     _BASEMAPS[layers.digest] = {"countries": records}
     while len(_BASEMAPS) > 4:

@@ -86,7 +86,9 @@ class AtlasData(MacroElement):
     _template = Template(
         """
         {% macro script(this, kwargs) %}
-            var {{ this.get_name() }} = Atlas.start({{ this._parent.get_name() }}, "atlas-data", {{ this.start|tojson }});
+            var {{ this.get_name() }} = Atlas.start(
+                {{ this._parent.get_name() }}, "atlas-data", {{ this.start|tojson }}
+            );
         {% endmacro %}
         """
     )
@@ -139,7 +141,12 @@ def build(start: dict[str, Any], tiles: tuple[str, str] | None = None) -> AtlasF
     figure = AtlasFigure()
     figure.header._children.clear()  # the template has its own
     chart = AtlasMap(
-        location=[20, 150], zoom_start=2, tiles=None, control_scale=True, prefer_canvas=True, zoom_control=True,
+        location=[20, 150],
+        zoom_start=2,
+        tiles=None,
+        control_scale=True,
+        prefer_canvas=True,
+        zoom_control=True,
         **MAP_OPTIONS,
     )
     figure.add_child(chart)
@@ -168,9 +175,7 @@ def _layers(data: AtlasData) -> list[AtlasLayer]:
         AtlasLayer(data, "stage", "demand", shape_swatch("cross", COLOURS["demand"]) + " Demand points"),
         AtlasLayer(data, "stage", "idle", shape_swatch("circle", "#5A6675", hollow=True) + " Not running", False),
     ]
-    found += [
-        AtlasLayer(data, "stage", s, shape_swatch(SHAPES[s], COLOURS[s]) + " " + STAGE_LABELS[s]) for s in STAGES
-    ]
+    found += [AtlasLayer(data, "stage", s, shape_swatch(SHAPES[s], COLOURS[s]) + " " + STAGE_LABELS[s]) for s in STAGES]
     found.append(AtlasLayer(data, "labels", "", "Country names"))
     return found
 

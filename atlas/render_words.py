@@ -88,7 +88,11 @@ def describe(spec: str, layers: Any) -> str:
     part = "" if share is None else f"{100 * float(share):.3g} % of "
     only = ""
     if chosen and kind != "stage":
-        only = " (" + ", ".join(COMMODITY_LABELS.get(c, c).lower() if c not in ELEMENTS else c for c in chosen.split(",")) + ")"
+        only = (
+            " ("
+            + ", ".join(COMMODITY_LABELS.get(c, c).lower() if c not in ELEMENTS else c for c in chosen.split(","))
+            + ")"
+        )
     if kind == "country":
         first, _, to = target.partition(":")
         where = f" to {_country(to, layers)}" if to else ""
@@ -156,10 +160,18 @@ def _baseline_cards(outcome: Any) -> list[Card]:
     base = outcome.summary["baseline"]
     origin = base.get("bloc_origin_share", {})
     return [
-        Card("Magnet demand", tonnes(base["demand_t"]), f"{percent(base['supplied_t'] / max(base['demand_t'], 1e-9))} supplied"),
+        Card(
+            "Magnet demand",
+            tonnes(base["demand_t"]),
+            f"{percent(base['supplied_t'] / max(base['demand_t'], 1e-9))} supplied",
+        ),
         Card("Shortage", tonnes(base["shortage_t"]), "finished magnets a year"),
         Card("Allied demand met", percent(base["bloc_supplied_share"]), f"bloc {outcome.bloc}"),
-        Card("Made inside the bloc", percent(origin.get("magnet", 0)), f"of its magnets; mined inside: {percent(origin.get('mine', 0))}"),
+        Card(
+            "Made inside the bloc",
+            percent(origin.get("magnet", 0)),
+            f"of its magnets; mined inside: {percent(origin.get('mine', 0))}",
+        ),
         Card("Cost of supply", f"{base['unit_spend_usd_t']:,.0f} USD/t", "freight, processing, tariffs"),
         Card("On the way", f"{base['mean_days']:.1f} days", f"mean of all flows, {base['mean_km']:,.0f} km"),
     ]
@@ -178,17 +190,36 @@ def _halt_cards(outcome: Any) -> list[Card]:
     met = halted["bloc_supplied_share"] - base["bloc_supplied_share"]
     was, now = (s.get("bloc_origin_share", {}).get("magnet", 0.0) for s in (base, halted))
     return [
-        Card("Magnets short", tonnes(halted["shortage_t"]),
-             f"{percent(share)} of demand; before {tonnes(base['shortage_t'])}", "bad" if more > 0.5 else ""),
-        Card("Allied demand met", percent(halted["bloc_supplied_share"]),
-             f"before {percent(base['bloc_supplied_share'])}; bloc {outcome.bloc}", "bad" if met < -5e-4 else ""),
-        Card("Replaced from allies", percent(allied / total) if total > 0.5 else "–",
-             f"of {tonnes(total)} replaced, all commodities" if total > 0.5 else "nothing changed supplier"),
+        Card(
+            "Magnets short",
+            tonnes(halted["shortage_t"]),
+            f"{percent(share)} of demand; before {tonnes(base['shortage_t'])}",
+            "bad" if more > 0.5 else "",
+        ),
+        Card(
+            "Allied demand met",
+            percent(halted["bloc_supplied_share"]),
+            f"before {percent(base['bloc_supplied_share'])}; bloc {outcome.bloc}",
+            "bad" if met < -5e-4 else "",
+        ),
+        Card(
+            "Replaced from allies",
+            percent(allied / total) if total > 0.5 else "–",
+            f"of {tonnes(total)} replaced, all commodities" if total > 0.5 else "nothing changed supplier",
+        ),
         Card("Made inside the bloc", percent(now), f"of its delivered magnets; before {percent(was)}"),
-        Card("Cost of supply", signed(unit, f"{abs(unit):,.0f} USD/t"),
-             f"total spending {signed(spend, money(abs(spend)))}", "bad" if unit > 0.005 * base["unit_spend_usd_t"] else ""),
-        Card("On the way", signed(days, f"{abs(days):.1f} days"),
-             f"{halted['mean_days']:.1f} days on average, before {base['mean_days']:.1f}", "bad" if days > 0.05 else ""),
+        Card(
+            "Cost of supply",
+            signed(unit, f"{abs(unit):,.0f} USD/t"),
+            f"total spending {signed(spend, money(abs(spend)))}",
+            "bad" if unit > 0.005 * base["unit_spend_usd_t"] else "",
+        ),
+        Card(
+            "On the way",
+            signed(days, f"{abs(days):.1f} days"),
+            f"{halted['mean_days']:.1f} days on average, before {base['mean_days']:.1f}",
+            "bad" if days > 0.05 else "",
+        ),
     ]
 
 
@@ -196,7 +227,11 @@ def _tables(outcome: Any) -> list[Table]:
     """Return the tables under the cards; those without rows are left out."""
     base, halted = outcome.summary["baseline"], outcome.summary["halted"]
     halt = bool(halt_specs(outcome)) or _differs(outcome)
-    found = [_shortage(outcome, halted, "country"), _shortage(outcome, halted, "sector"), _shortage(outcome, halted, "grade")]
+    found = [
+        _shortage(outcome, halted, "country"),
+        _shortage(outcome, halted, "sector"),
+        _shortage(outcome, halted, "grade"),
+    ]
     if halt:
         found.append(_replaced(outcome))
         found.append(_units(outcome))
@@ -210,19 +245,32 @@ def _shortage(outcome: Any, state: dict[str, Any], by: str) -> Table:
     total = max(float(state["shortage_t"]), 1e-9)
     rows = sorted(short.items(), key=lambda kv: (-kv[1], kv[0]))[:12]
     name = (lambda k: _country(k, outcome.layers)) if by == "country" else (lambda k: str(k).replace("_", " "))
-    return Table(f"Short by {by}", (by.capitalize(), "Short", "Part"),
-                 [(name(k), tonnes(v), percent(v / total)) for k, v in rows])
+    return Table(
+        f"Short by {by}",
+        (by.capitalize(), "Short", "Part"),
+        [(name(k), tonnes(v), percent(v / total)) for k, v in rows],
+    )
 
 
 def _replaced(outcome: Any) -> Table:
     rows = sorted(outcome.summary.get("replaced", []), key=lambda r: -r["tonnes"])[:15]
     return Table(
-        "Who replaces whom", ("Importer", "Commodity", "From", "To", "Tonnes"),
-        [(_country(r["importer"], outcome.layers), COMMODITY_LABELS.get(r["commodity"], r["commodity"]),
-          _country(r["from_country"], outcome.layers),
-          _country(r["to_country"], outcome.layers) + (" ★" if r["to_country"] in outcome.bloc_countries else ""),
-          tonnes(r["tonnes"])) for r in rows if r["tonnes"] > 0.5],
-        numeric=4, note=f"★ in {outcome.bloc}. Losses matched to gains in proportion.")
+        "Who replaces whom",
+        ("Importer", "Commodity", "From", "To", "Tonnes"),
+        [
+            (
+                _country(r["importer"], outcome.layers),
+                COMMODITY_LABELS.get(r["commodity"], r["commodity"]),
+                _country(r["from_country"], outcome.layers),
+                _country(r["to_country"], outcome.layers) + (" ★" if r["to_country"] in outcome.bloc_countries else ""),
+                tonnes(r["tonnes"]),
+            )
+            for r in rows
+            if r["tonnes"] > 0.5
+        ],
+        numeric=4,
+        note=f"★ in {outcome.bloc}. Losses matched to gains in proportion.",
+    )
 
 
 def _units(outcome: Any) -> Table:
@@ -230,10 +278,17 @@ def _units(outcome: Any) -> Table:
     change = (table["halted_t"] - table["baseline_t"]).fillna(0.0)
     order = change.abs().sort_values(ascending=False, kind="stable").index[:12]
     names = outcome.layers.facilities["name"]
-    rows = [(str(names.get(i, i)), tonnes(table.at[i, "baseline_t"]), tonnes(table.at[i, "halted_t"]))
-            for i in order if abs(change[i]) > 0.5]
-    return Table("Output that changes most", ("Facility", "Before", "After"), rows,
-                 note="In each stage's own unit (REO, metal or magnets).")
+    rows = [
+        (str(names.get(i, i)), tonnes(table.at[i, "baseline_t"]), tonnes(table.at[i, "halted_t"]))
+        for i in order
+        if abs(change[i]) > 0.5
+    ]
+    return Table(
+        "Output that changes most",
+        ("Facility", "Before", "After"),
+        rows,
+        note="In each stage's own unit (REO, metal or magnets).",
+    )
 
 
 def _throughput(outcome: Any, base: dict[str, Any], halted: dict[str, Any], kind: str, halt: bool) -> Table:
@@ -247,5 +302,9 @@ def _throughput(outcome: Any, base: dict[str, Any], halted: dict[str, Any], kind
         name = {k: " – ".join(_country(c, outcome.layers) for c in k.split("-")) for k in ids}
     heads = ("Passage" if kind == "passage" else "Border", "Before", "After") if halt else (kind.capitalize(), "Tonnes")
     rows = [(name[k], tonnes(before.get(k, 0)), tonnes(after.get(k, 0)))[: len(heads)] for k in ids]
-    return Table("Through straits and canals" if kind == "passage" else "Across land borders", heads, rows,
-                 note="All commodities, each in its own tonnes.")
+    return Table(
+        "Through straits and canals" if kind == "passage" else "Across land borders",
+        heads,
+        rows,
+        note="All commodities, each in its own tonnes.",
+    )

@@ -6,12 +6,14 @@ import mimetypes
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound as PathNotFound
 
-from atlas.config import Settings, data_dir, settings as read_settings
+from atlas.config import Settings, data_dir
+from atlas.config import settings as read_settings
 from atlas.errors import AtlasError
 from atlas.web_answers import Answers, Document
 from atlas.web_api import JSON_TYPE, api
@@ -49,12 +51,18 @@ class Assets:
         self.base = f"/static/{self.digest}"
 
 
+@lru_cache(maxsize=1)
+def _assets() -> Assets:
+    """Return the shipped files, read once."""
+    return Assets()
+
+
 class Atlas:
     """What the application holds: study, settings, answers, assets."""
 
     def __init__(self, study: Any, settings: Settings) -> None:
         self.study, self.settings = study, settings
-        self.answers, self.assets = Answers(study, settings), Assets()
+        self.answers, self.assets = Answers(study, settings), _assets()
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
@@ -150,4 +158,9 @@ def serve(study: Any, host: str | None = None, port: int | None = None, settings
     from waitress import serve as run
 
     settings = settings or read_settings(host=host, port=port)
-    run(create_app(study, settings), host=host or settings.host, port=port or settings.port, **waitress_options(settings))
+    run(
+        create_app(study, settings),
+        host=host or settings.host,
+        port=port or settings.port,
+        **waitress_options(settings),
+    )

@@ -109,7 +109,10 @@ def route() -> Response:
     commodity = single(found, "commodity", "magnet", problems)
     problems += [f"unknown mode {m[:40]!r}; known: {', '.join(MODES)}" for m in modes if m not in MODES]
     if commodity not in COMMODITIES:
-        problems.append(f"unknown commodity {commodity[:40]!r}; nearest: {', '.join(nearest(commodity, COMMODITIES) or COMMODITIES)}")
+        problems.append(
+            f"unknown commodity {commodity[:40]!r}; "
+            f"nearest: {', '.join(nearest(commodity, COMMODITIES) or COMMODITIES)}"
+        )
     count = single(found, "alternatives", "1", problems)
     if not (count.isascii() and count.isdigit() and 1 <= int(count[:9]) <= 10):
         problems.append(f"alternatives: {count[:20]!r} is not a whole number from 1 to 10")
@@ -117,8 +120,8 @@ def route() -> Response:
         raise BadInput(problems)
     with atlas.timed("route"):
         best = atlas.study.route(
-            ends[0], ends[1], close=tuple(found.get("close", ())), open=tuple(found.get("open", ())), modes=tuple(modes),
-            commodity=commodity, alternatives=int(count),
+            ends[0], ends[1], close=tuple(found.get("close", ())), open=tuple(found.get("open", ())),
+            modes=tuple(modes), commodity=commodity, alternatives=int(count),
         )  # fmt: skip
     several = isinstance(best, list)
     answers = [r.to_json() for r in (best if several else [best])]

@@ -122,7 +122,10 @@ def _builder(halts: list[str], bloc: str) -> Markup:
     template = environment().get_template("builder.html")
     return Markup(
         template.render(
-            halts=halts, bloc=bloc, blocs=study.layers.bloc_names, names=Markup(json_text(_names(study))),
+            halts=halts,
+            bloc=bloc,
+            blocs=study.layers.bloc_names,
+            names=Markup(json_text(_names(study))),
             presets=[(t, "/map?" + urlencode([("halt", h) for h in hs])) for t, hs in PRESETS if _known(hs, study)],
         )  # fmt: skip
     )
@@ -165,7 +168,9 @@ def _data_document() -> Document:
     counts = []
     for name in getattr(getattr(layers, "schema", None), "layers", ("facilities", "ports", "passages")):
         table = layers.table(name) if hasattr(layers, "table") else getattr(layers, name)
-        on_c = f"{100 * float((table['confidence'] == 'C').mean()):.0f} %" if "confidence" in table and len(table) else "–"
+        on_c = (
+            f"{100 * float((table['confidence'] == 'C').mean()):.0f} %" if "confidence" in table and len(table) else "–"
+        )
         counts.append((name, f"{len(table):,}", on_c))
     used: dict[str, int] = {}
     for name, _, _ in counts:
@@ -174,8 +179,8 @@ def _data_document() -> Document:
             for source, count in table["source_id"].value_counts().items():
                 used[str(source)] = used.get(str(source), 0) + int(count)
     sources = [
-        {"id": str(i), "title": str(r["title"]) or str(i), "url": web_address(r["url"]), "publisher": str(r["publisher"]),
-         "licence": str(r["licence"]), "count": used.get(str(i), 0)}
+        {"id": str(i), "title": str(r["title"]) or str(i), "url": web_address(r["url"]),
+         "publisher": str(r["publisher"]), "licence": str(r["licence"]), "count": used.get(str(i), 0)}
         for i, r in layers.sources.iterrows()
     ]  # fmt: skip
     sources.sort(key=lambda s: (-s["count"], s["id"]))

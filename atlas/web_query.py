@@ -40,7 +40,7 @@ class Query:
 
 
 def parameters(request: Request, known: Iterable[str], settings: Settings) -> dict[str, list[str]]:
-    """Return the address's parameters, without blank ones; raises BadInput listing unknown names and unreadable text."""
+    """Return the address's parameters but blank ones; raises BadInput listing unknown names and unreadable text."""
     raw = request.query_string
     problems: list[str] = []
     known = list(known)
@@ -49,12 +49,18 @@ def parameters(request: Request, known: Iterable[str], settings: Settings) -> di
     found: dict[str, list[str]] = {}
     for part in raw.split(b"&"):
         name, _, value = part.replace(b"+", b" ").partition(b"=")
-        key, text = _text(unquote_to_bytes(name), "a parameter's name", problems), _text(unquote_to_bytes(value), "", problems)
+        key, text = (
+            _text(unquote_to_bytes(name), "a parameter's name", problems),
+            _text(unquote_to_bytes(value), "", problems),
+        )
         if not key and not text:
             continue
         if key not in known:
             near = nearest(key, known)
-            problems.append(f"unknown parameter {key[:60]!r}; " + (f"nearest: {', '.join(near)}" if near else f"known: {', '.join(known)}"))
+            problems.append(
+                f"unknown parameter {key[:60]!r}; "
+                + (f"nearest: {', '.join(near)}" if near else f"known: {', '.join(known)}")
+            )
         elif len(text) > settings.max_text_length:
             problems.append(f"{key}: {len(text)} characters, expected {settings.max_text_length} at most")
         elif text.strip():
@@ -99,7 +105,9 @@ def halt_query(request: Request, settings: Settings, *, more: Iterable[str] = ()
         if v not in VIEWS:
             near = nearest(v, VIEWS) or VIEWS
             problems.append(f"unknown view {v[:60]!r}; nearest: {', '.join(near)}")
-    query = Query(tuple(halts), single(found, "bloc", "us-allies", problems), on, tuple(found.get("open", ())), views[0])
+    query = Query(
+        tuple(halts), single(found, "bloc", "us-allies", problems), on, tuple(found.get("open", ())), views[0]
+    )
     if problems:
         raise BadInput(problems)
     return query
@@ -116,7 +124,10 @@ def _day(text: str, problems: list[str]) -> dt.date | None:
 
 
 def json_body(request: Request, settings: Settings) -> Any:
-    """Return the body as strict JSON: UTF-8, no NaN or Infinity, no repeated names, not deep; raises BadInput, TooLarge."""
+    """Return the body as strict JSON: UTF-8, no NaN or Infinity, no repeated names, not deep.
+
+    Raises BadInput or TooLarge.
+    """
     length = request.content_length
     if length is not None and length > settings.max_request_bytes:
         raise TooLarge(f"{length} bytes: expected {settings.max_request_bytes} at most")
