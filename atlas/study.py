@@ -232,8 +232,15 @@ class Study:
         return rate / 100 * lanes["price_usd_t"].to_numpy(dtype=float)
 
     def route(self, a: str | tuple[float, float], b: str | tuple[float, float], **how: Any) -> Any:
-        """Return the best path between two places; see `Router.route`."""
-        return self.router.route(a, b, **how)
+        """Return the best path between two places; see `Router.route`. A site stands for the first of its units."""
+        return self.router.route(self._place(a), self._place(b), **how)
+
+    def _place(self, place: str | tuple[float, float]) -> str | tuple[float, float]:
+        facilities = self.layers.facilities
+        if not isinstance(place, str) or place in facilities.index:
+            return place
+        units = facilities.index[facilities["site"] == place]
+        return str(units[0]) if len(units) else place
 
     def find(self, text: str, kinds: Sequence[str] | None = None) -> pd.DataFrame:
         """Return ids by name: id, kind, name, country."""
