@@ -24,7 +24,8 @@ WORLD_ATLAS = "world-atlas@2.0.2"
 # Natural Earth draws these without an ISO number; the code is the one this atlas files them under.
 UNNUMBERED = {"Kosovo": "XKX", "Somaliland": "SOM", "N. Cyprus": "CYP", "Indian Ocean Ter.": "AUS"}
 FULL_NAMES = {"USA": "United States", "COD": "DR Congo", "MKD": "North Macedonia", "VIR": "US Virgin Islands",
-              "SSD": "South Sudan", "ESH": "Western Sahara", "FLK": "Falkland Islands", "SPM": "Saint Pierre and Miquelon"}
+              "SSD": "South Sudan", "ESH": "Western Sahara", "FLK": "Falkland Islands",
+              "SPM": "Saint Pierre and Miquelon"}
 
 
 def fetch_world_atlas(directory: Path) -> Path:
@@ -127,7 +128,8 @@ def write_countries(source: Path, target: Path, tolerance_deg: float = 0.035, de
         geometry = mapping(shape)
         text = json.dumps(_rounded(geometry, decimals), separators=(",", ":"))
         properties = {"iso3": code, "name": name, "source_id": "natural-earth", "confidence": "A"}
-        head = json.dumps({"type": "Feature", "id": code, "properties": properties}, ensure_ascii=False, separators=(",", ":"))
+        feature = {"type": "Feature", "id": code, "properties": properties}
+        head = json.dumps(feature, ensure_ascii=False, separators=(",", ":"))
         lines.append(f'{head[:-1]},"geometry":{text}}}')
     body = ",\n".join(lines)
     target.write_text(f'{{"type":"FeatureCollection","features":[\n{body}\n]}}\n', encoding="utf-8")

@@ -23,6 +23,12 @@ POST_SPACING_KM = {"rail": 30.0, "road": 45.0}
 USEFUL_KM = {"rail": 60.0, "road": 40.0}  # a smaller piece of network is an island of the source
 HIDDEN_ISLAND_KM = 2.0
 
+# Railways the source lacks and facilities use: mode, new end (lon, lat), junction with the source's network, km.
+ADDED_TRACKS = [
+    ("rail", (109.98, 41.77), (109.82, 40.67), 146.0),  # Baotou to Bayan Obo
+    ("rail", (121.33, -28.88), (121.46, -30.75), 259.0),  # Kalgoorlie to Leonora
+]
+
 
 @dataclass(frozen=True)
 class LandGraph:
@@ -57,11 +63,13 @@ def read_literals(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64], N
     return xy, np.array(start), np.array(end), np.array(km)
 
 
-def clean(
-    mode: str, path: Path, countries: gpd.GeoDataFrame
-) -> LandGraph:
+def clean(mode: str, path: Path, countries: gpd.GeoDataFrame) -> LandGraph:
     """Read one mode, drop self loops, doubled arcs and islands, and tag nodes with their country."""
     xy, start, end, km = read_literals(path)
+    for _, new_end, junction, length in [track for track in ADDED_TRACKS if track[0] == mode]:
+        node = geo.NearestIndex(xy[:, 0], xy[:, 1]).query(*junction)[0][0]
+        start, end, km = np.r_[start, len(xy)], np.r_[end, node], np.r_[km, length]
+        xy = np.vstack([xy, new_end])
     low, high = np.minimum(start, end), np.maximum(start, end)
     order = np.lexsort((km, high, low))
     low, high, km = low[order], high[order], km[order]
@@ -84,7 +92,8 @@ def clean(
     low, high = place[low], place[high]
     a, b = np.minimum(low, high), np.maximum(low, high)
     order = np.lexsort((b, a))
-    return LandGraph(mode, xy[place.argsort()], tag[place.argsort()].astype(np.int16), [str(c) for c in countries.index],
+    back = place.argsort()
+    return LandGraph(mode, xy[back], tag[back].astype(np.int16), [str(c) for c in countries.index],
                      a[order].astype(np.int32), b[order].astype(np.int32), np.round(km[order], 3))
 
 

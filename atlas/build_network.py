@@ -86,10 +86,12 @@ def sea_part(places: pd.DataFrame, land: NDArray[np.object_], source: Path) -> d
     place[free.nodes] = np.arange(len(free.nodes))
     runs = [_joined_line(run, lines) for run in free.runs] + [sea.lines[i] for i in np.flatnonzero(gate)]
     ids = sorted(str(i) for i in passages["id"])
-    crossing = [(k + len(free.a), ids.index(tag)) for k, i in enumerate(np.flatnonzero(gate)) for tag in sea.passages[i]]
+    gated = np.flatnonzero(gate)
+    crossing = [(k + len(free.a), ids.index(tag)) for k, i in enumerate(gated) for tag in sea.passages[i]]
+    ends = [np.r_[inner, place[outer[gate]]].astype(np.int32) for inner, outer in ((free.a, sea.a), (free.b, sea.b))]
     return {
         "xy": sea.xy[free.nodes], "ports": text(sea.ports), "passages": text(ids),
-        "a": np.r_[free.a, place[sea.a[gate]]].astype(np.int32), "b": np.r_[free.b, place[sea.b[gate]]].astype(np.int32),
+        "a": ends[0], "b": ends[1],
         "km": np.r_[free.km, sea.km[gate]], "crossing": np.array(crossing, dtype=np.int32), **pack_lines(runs, 5),
     }
 
@@ -136,7 +138,11 @@ def land_part(
         transfer = to[met]
     terminals = np.unique(np.concatenate(wanted))
     matrix = build_land.inner_matrix(graph)
-    nodes, a, b, km, lines = [], [], [], [], []
+    nodes: list[NDArray[np.int64]] = []
+    a: list[NDArray[np.int64]] = []
+    b: list[NDArray[np.int64]] = []
+    lengths: list[NDArray[np.float64]] = []
+    lines: list[NDArray[np.float64]] = []
     count = 0
     for country in np.unique(graph.country[terminals]):
         low, high = np.searchsorted(graph.country, [country, country + 1])
@@ -144,7 +150,7 @@ def land_part(
         nodes.append(part.nodes + low)
         a.append(part.a + count)
         b.append(part.b + count)
-        km.append(part.km)
+        lengths.append(part.km)
         lines += [_simple(graph.xy[run + low], LINE_TOLERANCE_DEG[mode]) for run in part.runs]
         count += len(part.nodes)
     kept = np.concatenate(nodes)
@@ -154,7 +160,7 @@ def land_part(
         extra["transfer_rail"] = place[transfer].astype(np.int32)
     return {
         "xy": graph.xy[kept], "country": graph.country[kept], "graph_node": kept.astype(np.int32),
-        "a": np.concatenate(a).astype(np.int32), "b": np.concatenate(b).astype(np.int32), "km": np.concatenate(km),
+        "a": np.concatenate(a).astype(np.int32), "b": np.concatenate(b).astype(np.int32), "km": np.concatenate(lengths),
         "post": np.c_[place[posts.a], place[posts.b]].astype(np.int32), "post_km": posts.km,
         "snap": np.where(node >= 0, place[node], -1).astype(np.int32), "snap_km": np.where(node >= 0, snap_km, 0.0),
         **pack_lines(lines, 3), **extra,
@@ -192,7 +198,8 @@ def count_posts(path: Path, parts: dict[str, dict[str, NDArray[np.generic]]], co
 def _simple(line: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
     if len(line) < 3:
         return line
-    return np.asarray(shapely.get_coordinates(shapely.simplify(shapely.LineString(line), tolerance, preserve_topology=False)))
+    simple = shapely.simplify(shapely.LineString(line), tolerance, preserve_topology=False)
+    return np.asarray(shapely.get_coordinates(simple))
 
 
 def _useful(
@@ -263,12 +270,12 @@ def main(argv: list[str] | None = None) -> int:
     places = read_places()
     out = ROOT / "network"
     out.mkdir(exist_ok=True)
-    print("sea", file=sys.stderr)
+    sys.stderr.write("sea\n")
     write_npz(out / "sea.npz", sea_part(places, land, package_dir("searoute") / "data" / "marnet_searoute.geojson"))
     source = package_dir("scgraph_data")
     parts: dict[str, dict[str, NDArray[np.generic]]] = {}
     for mode, name in (("road", "world_highways.py"), ("rail", "world_railways.py")):
-        print(mode, file=sys.stderr)
+        sys.stderr.write(f"{mode}\n")
         graph = build_land.clean(mode, source / name, countries)
         parts[mode] = land_part(graph, places, parts.get("road"))
         write_npz(out / f"{mode}.npz", {**parts[mode], "countries": text(graph.countries)})

@@ -28,7 +28,7 @@ ADDED_LANES = {
 }
 # Over land on purpose: canals and rivers that sea ships use (west, south, east, north).
 WATERWAYS = {
-    "suez": (32.0, 29.8, 33.0, 31.4), "panama": (-80.1, 8.7, -79.3, 9.6), "kiel": (8.9, 53.7, 10.4, 54.6),
+    "suez": (32.0, 29.4, 33.0, 31.5), "panama": (-80.1, 8.7, -79.3, 9.6), "kiel": (8.9, 53.7, 10.4, 54.6),
     "elbe": (8.6, 53.4, 10.1, 54.0), "weser": (8.1, 53.0, 8.9, 53.9), "scheldt": (3.3, 51.1, 4.5, 51.6),
     "maas": (3.9, 51.8, 4.6, 52.1), "thames": (-0.2, 51.4, 1.2, 51.6), "humber": (-1.0, 53.5, 0.2, 53.8),
     "gironde": (-1.4, 44.8, -0.5, 45.7), "saint lawrence": (-80.0, 43.0, -64.0, 50.5),
@@ -130,7 +130,8 @@ def build_sea(source: Path, ports: pd.DataFrame, passages: gpd.GeoDataFrame, lan
     lines = segment_lines(xy, pairs)
     bad = (land_km(lines, land) > LAND_LIMIT_KM) & ~in_waterway(lines)
     pairs = pairs[~bad]
-    _, label = connected_components(coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(xy), len(xy))), directed=False)
+    graph = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(xy), len(xy)))
+    _, label = connected_components(graph, directed=False)
     main = np.bincount(label[pairs[:, 0]]).argmax()
     pairs = pairs[label[pairs[:, 0]] == main]
     xy, pairs = connect_ports(xy, pairs, ports, land)

@@ -6,7 +6,7 @@ commodity's own basis: freight, handling, tolls and border cost on the gross wei
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,12 +18,14 @@ from shapely.geometry import LineString
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.layers import Layers
 from atlas.network import Network, load
+from atlas.route_finder import Route, find
 from atlas.way import Closures, Leg, Path, describe, path_line
 
-__all__ = ["COMMODITIES", "Closures", "Leg", "Path", "Router", "Table"]
+__all__ = ["COMMODITIES", "Closures", "Leg", "Path", "Route", "Router", "Table"]
 
 COMMODITIES = ("concentrate", "oxide", "metal", "magnet", "scrap")
 KINDS = ("passage", "port", "border")
+NOTHING_CLOSED = Closures()
 TIE_SHARE = 1e-9  # equal ways are told apart by this part of an edge's cost
 
 Thing = tuple[str, str]
@@ -111,10 +113,28 @@ class Router:
         """Return a router that also knows these points {id: (lon, lat, ISO3 or None)}."""
         return Router(self.network.with_points(points), self.layers) if points else self
 
+    def by_sea_from(self, ids: Iterable[str]) -> Router:
+        """Return a router in which these places also reach ports and sea lanes within 60 km without roads."""
+        inland = [name for name in ids if name not in self.network.port_ids]
+        return Router(self.network.with_sea_joins(inland), self.layers) if inland else self
+
+    def route(
+        self, a: str | tuple[float, float], b: str | tuple[float, float], *, commodity: str = "magnet",
+        modes: Sequence[str] = ("sea", "rail", "road"), close: Iterable[str] = (), open: Iterable[str] = (),
+        alternatives: int = 1,
+    ) -> Route | list[Route]:
+        """Return the best route from a to b, or a list of them if `alternatives` > 1; see `route_finder.find`."""
+        routes = find(self, a, b, commodity=commodity, modes=modes, close=close, open=open, alternatives=alternatives)
+        return routes if alternatives > 1 else routes[0]
+
+    def day_cost(self, commodity: str) -> float:
+        """Return what a day under way costs, in USD per tonne: value x carrying rate."""
+        c = self.layers.constants
+        return float(c[f"value_usd_t_{commodity}"]) * float(c["carrying_rate_per_year"]) / 365.0
+
     def _edge_cost(self, commodity: str) -> NDArray[np.float64]:
-        c, e = self.layers.constants, self.network.edges
-        per_day = float(c[f"value_usd_t_{commodity}"]) * float(c["carrying_rate_per_year"]) / 365.0
-        return np.asarray(e.usd_t * float(c[f"gross_t_per_t_{commodity}"]) + e.days * per_day)
+        e, gross = self.network.edges, float(self.layers.constants[f"gross_t_per_t_{commodity}"])
+        return np.asarray(e.usd_t * gross + e.days * self.day_cost(commodity))
 
     def edge_cost(self, commodity: str) -> NDArray[np.float64]:
         """Return USD per tonne of every edge of the network; raises UnknownName."""
@@ -152,7 +172,7 @@ class Router:
         return np.asarray(shut)
 
     def table(
-        self, origins: Sequence[str], destinations: Sequence[str], commodity: str, closures: Closures = Closures(),
+        self, origins: Sequence[str], destinations: Sequence[str], commodity: str, closures: Closures = NOTHING_CLOSED,
         tolls: Mapping[Thing, float] | None = None, watch: Sequence[Thing] = (),
         avoid_countries: frozenset[str] = frozenset(),
     ) -> Table:
@@ -211,8 +231,8 @@ class Router:
         size = len(self.network.xy)
         value = (np.maximum(weight, 1e-9) * self._tie)[self._edge]
         keep = ~blocked[self._edge]
-        if len(self._twins):  # of parallel arcs only the cheapest open one
-            t = self._twins[keep[self._twins]]
+        t = self._twins[keep[self._twins]]
+        if len(t):  # of parallel arcs only the cheapest open one
             order = np.lexsort((value[t], self._key[t]))
             later = np.r_[False, self._key[t][order][1:] == self._key[t][order][:-1]]
             keep[t[order][later]] = False
@@ -269,6 +289,11 @@ class Router:
         edge = np.full(len(kept), -1, dtype=np.int32)
         edge[~rooted] = self._edge[open_arcs[np.searchsorted(self._key[open_arcs], key)]]
         return _Trees(node.astype(np.int32), up.astype(np.int32), edge, backward), position
+
+    def edges_between(self, nodes: Sequence[int], open_arcs: NDArray[np.int64]) -> list[int]:
+        """Return the edge of each step between nodes, among the arcs that `matrix` kept."""
+        key = np.array(nodes[:-1], dtype=np.int64) * len(self.network.xy) + np.array(nodes[1:], dtype=np.int64)
+        return [int(i) for i in self._edge[open_arcs[np.searchsorted(self._key[open_arcs], key)]]]
 
     def describe(self, nodes: list[int], edges: list[int], commodity: str, names: tuple[str, str]) -> Path:
         """Return a Path for nodes and edges in travel order."""

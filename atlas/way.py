@@ -12,9 +12,10 @@ import numpy as np
 from shapely.geometry import LineString
 
 from atlas import geo
-from atlas.errors import BadInput, UnknownName, nearest, unknown_name_text
+from atlas.errors import BadInput, UnknownName, nearest
 from atlas.layers import Layers
-from atlas.network import MODES, PORT, RAIL, ROAD, SEA, Network
+from atlas.network import Network
+from atlas.network_edges import MODES, PORT, RAIL, ROAD, SEA
 
 SHORT_ACCESS_KM = 5.0  # a way to the rail terminal shorter than this is told as part of the rail leg
 
@@ -59,7 +60,8 @@ def identify(text: str, layers: Layers) -> tuple[str, str]:
     if len(parts) == 2 and "-".join(sorted(parts)) in borders:
         return "border", "-".join(sorted(parts))
     known = [*layers.passages.index, *layers.ports.index, *borders]
-    raise UnknownName("passage, port or border", name, nearest("-".join(sorted(parts)) if len(parts) == 2 else name, known))
+    like = "-".join(sorted(parts)) if len(parts) == 2 else name
+    raise UnknownName("passage, port or border", name, nearest(like, known))
 
 
 @lru_cache(maxsize=8)
@@ -99,7 +101,7 @@ class Path:
 
 
 def describe(network: Network, nodes: list[int], edges: list[int], cost: np.ndarray, names: tuple[str, str]) -> Path:
-    """Make a Path from nodes and edges in travel order; `cost` is USD/t of each of these edges, `names` the two ends."""
+    """Make a Path from nodes and edges in travel order; `cost` is USD/t of each edge, `names` the two ends."""
     e = network.edges
     passages: list[str] = []
     ports: list[str] = []
@@ -129,7 +131,9 @@ def describe(network: Network, nodes: list[int], edges: list[int], cost: np.ndar
     )
 
 
-def _legs(network: Network, nodes: list[int], edges: list[int], cost: np.ndarray, names: tuple[str, str]) -> tuple[Leg, ...]:
+def _legs(
+    network: Network, nodes: list[int], edges: list[int], cost: np.ndarray, names: tuple[str, str]
+) -> tuple[Leg, ...]:
     e = network.edges
     modes = [int(e.mode[edge]) for edge in edges]
     for i, edge in enumerate(edges):  # short ways to a rail terminal belong to the train
@@ -137,8 +141,8 @@ def _legs(network: Network, nodes: list[int], edges: list[int], cost: np.ndarray
             beside = [modes[j] for j in (i - 1, i + 1) if 0 <= j < len(edges)]
             modes[i] = RAIL if RAIL in beside else modes[i]
     starts = [i for i in range(len(edges)) if i == 0 or modes[i] != modes[i - 1]]
-    ends = [*starts[1:], len(edges)]
-    port_at = {place.leave: name for name, place in network.places.items() if name in network.port_ids}
+    ends = [*starts[1:], len(edges)] if edges else []
+    port_at = network.port_at
     legs = []
     for i, j in zip(starts, ends, strict=True):
         part = edges[i:j]

@@ -1,0 +1,248 @@
+"""One route between two places or points, with alternatives, as `atlas route` and /api/route tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import dijkstra
+from shapely.geometry import LineString, mapping
+
+from atlas import geo
+from atlas.errors import BadInput, UnknownName, nearest
+from atlas.network import Network
+from atlas.network_edges import AIR, MODES
+from atlas.way import Closures, Leg, Path, needs
+
+if TYPE_CHECKING:
+    from atlas.routing import Router
+
+MODE_NAMES = ("sea", "rail", "road", "air")
+MAX_ALTERNATIVES = 10
+USED_AGAIN = 1.4  # how much dearer an edge looks once a better route has it
+SAME_SHARE = 0.8  # routes that share more of their km than this are one route
+DECIMALS = 5
+
+
+@dataclass(frozen=True)
+class Route:
+    """A way between two places; a route that does not exist has a reason and no length."""
+
+    reachable: bool
+    reason: str
+    distance_km: float | None
+    days: float | None
+    cost_usd_t: float | None
+    passages: tuple[str, ...]
+    ports: tuple[str, ...]
+    borders: tuple[str, ...]
+    countries: tuple[str, ...]
+    snap_km: tuple[float, float]
+    legs: tuple[Leg, ...]
+    line: LineString
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of `route --json`; the geometry is cut at the antimeridian."""
+        legs = [{"mode": leg.mode, "from": leg.start, "to": leg.end, "distance_km": leg.distance_km, "days": leg.days,
+                 "cost_usd_t": leg.cost_usd_t} for leg in self.legs]
+        return {
+            "reachable": self.reachable, "reason": self.reason, "distance_km": self.distance_km, "days": self.days,
+            "cost_usd_t": self.cost_usd_t, "passages": list(self.passages), "ports": list(self.ports),
+            "borders": list(self.borders), "countries": list(self.countries), "snap_km": list(self.snap_km),
+            "legs": legs, "geometry": _geometry(self.line),
+        }
+
+
+def _geometry(line: LineString) -> dict[str, Any] | None:
+    if line.is_empty:
+        return None
+    member: dict[str, Any] = mapping(geo.split_antimeridian(line))
+
+    def rounded(item: Any) -> Any:
+        return [rounded(i) for i in item] if isinstance(item, list | tuple) else round(float(item), DECIMALS)
+
+    return {"type": member["type"], "coordinates": rounded(member["coordinates"])}
+
+
+def find(
+    router: Router, a: str | tuple[float, float], b: str | tuple[float, float], *, commodity: str = "magnet",
+    modes: Sequence[str] = ("sea", "rail", "road"), close: Iterable[str] = (), open: Iterable[str] = (),
+    alternatives: int = 1,
+) -> list[Route]:
+    """Return up to `alternatives` routes from a to b, cheapest first; a lone unreachable one if there is none.
+
+    a and b are ids of facilities, markets or ports, or (lon, lat), or a text `lon,lat`. Raises BadInput with every
+    problem of the question.
+    """
+    problems: list[str] = []
+    wrong = sorted({m for m in modes if m not in MODE_NAMES})
+    problems += [str(UnknownName("mode", m, nearest(m, MODE_NAMES) or MODE_NAMES)) for m in wrong]
+    if not modes:
+        problems.append("modes: none given; there are " + ", ".join(MODE_NAMES))
+    if not 1 <= alternatives <= MAX_ALTERNATIVES:
+        problems.append(f"alternatives must be 1 to {MAX_ALTERNATIVES}, not {alternatives}")
+    points: dict[str, tuple[float, float, str | None]] = {}
+    names = [_end(router, end, points, problems) for end in (a, b)]
+    closures = Closures()
+    for step in (lambda: router.edge_cost(commodity), lambda: Closures.of(close, open, router.layers)):
+        try:
+            step()
+        except BadInput as error:
+            problems += error.problems
+    if problems:
+        raise BadInput(problems)
+    closures = Closures.of(close, open, router.layers)
+    router = router.attach(points)
+    if "rail" not in modes and "road" not in modes:
+        router = router.by_sea_from(names)
+    return _search(router, (names[0], names[1]), commodity, frozenset(modes), closures, alternatives)
+
+
+def _end(
+    router: Router, end: str | tuple[float, float], points: dict[str, tuple[float, float, str | None]],
+    problems: list[str],
+) -> str:
+    places = router.network.places
+    if isinstance(end, str):
+        found = next((name for name in (end, end.strip().lower(), end.strip().upper()) if name in places), None)
+        if found:
+            return found
+        lonlat = geo.parse_lonlat(end)
+        if lonlat is None:
+            problems.append(str(UnknownName("facility or port", end, nearest(end, places))))
+            return end
+    else:
+        lonlat = geo.parse_lonlat(",".join(map(str, end)))
+        if lonlat is None:
+            problems.append(f"not a longitude and latitude: {end!r}")
+            return str(end)
+    name = f"{lonlat[0]:g},{lonlat[1]:g}"
+    points[name] = (*lonlat, None)
+    return name
+
+
+def _search(
+    router: Router, names: tuple[str, str], commodity: str, modes: frozenset[str], closures: Closures, wanted: int
+) -> list[Route]:
+    network = router.network
+    start, goal = (network.places[name] for name in names)
+    blocked = router.blocked(closures) | ~_allowed(network, modes)
+    weight = router.edge_cost(commodity)
+    paths: list[Path] = []
+    look = weight.copy()
+    for _ in range(3 * wanted):
+        path = _cheapest(router, start.leave, goal.arrive, look, blocked, commodity, names)
+        if path is None:
+            break
+        if all(_shared_km(network, path, other) < SAME_SHARE * path.distance_km for other in paths):
+            paths.append(path)
+        if len(paths) == wanted or not path.edges:
+            break
+        look[list(path.edges)] *= USED_AGAIN
+    routes = [_told(router, path, names) for path in paths]
+    if "air" in modes:
+        routes.append(_flight(router, names, commodity))
+    routes.sort(key=lambda route: route.cost_usd_t or 0.0)
+    return routes[:wanted] or [_unreachable(router, names, blocked, closures, modes)]
+
+
+def _allowed(network: Network, modes: frozenset[str]) -> NDArray[np.bool_]:
+    names = np.array([needs(i) in modes for i in range(len(MODES))])
+    return np.asarray(names[network.edges.mode] | (network.edges.access & ("rail" in modes)))
+
+
+def _cheapest(
+    router: Router, start: int, goal: int, weight: NDArray[np.float64], blocked: NDArray[np.bool_], commodity: str,
+    names: tuple[str, str],
+) -> Path | None:
+    matrix, arcs = router.matrix(weight, blocked)
+    _, before = dijkstra(matrix, indices=start, return_predecessors=True)
+    nodes = [goal]
+    while nodes[-1] != start:
+        step = int(before[nodes[-1]])
+        if step < 0:
+            return None
+        nodes.append(step)
+    nodes.reverse()
+    return router.describe(nodes, router.edges_between(nodes, arcs), commodity, names)
+
+
+def _shared_km(network: Network, path: Path, other: Path) -> float:
+    return float(network.edges.km[sorted(set(path.edges) & set(other.edges))].sum())
+
+
+def _told(router: Router, path: Path, names: tuple[str, str]) -> Route:
+    km, ports = router.network.edges.km, router.network.port_ids
+    # The first and last edge of a place that is no port are its joins to the network.
+    snap = [float(km[path.edges[i]]) if path.edges and name not in ports else 0.0
+            for i, name in zip((0, -1), names, strict=True)]
+    return Route(True, "", path.distance_km, path.days, path.cost_usd_t, path.passages, path.ports, path.borders,
+                 path.countries, (snap[0], snap[1]), path.legs, router.geometry(path))
+
+
+def _flight(router: Router, names: tuple[str, str], commodity: str) -> Route:
+    """Return the direct flight: great circle, flat rate, waiting time; magnets pay for shielding."""
+    c, ends = router.layers.constants, [router.network.places[name] for name in names]
+    line = _great_circle((ends[0].lon, ends[0].lat), (ends[1].lon, ends[1].lat))
+    km = float(geo.geodesic_km(ends[0].lon, ends[0].lat, ends[1].lon, ends[1].lat))
+    days = km / float(c["air_speed_km_day"]) + float(c["air_fixed_days"])
+    uplift = 1.0 + (float(c["air_magnet_uplift_share"]) if commodity == "magnet" else 0.0)
+    freight = km * float(c["air_freight_usd_t_km"]) * uplift * float(c[f"gross_t_per_t_{commodity}"])
+    cost = freight + days * router.day_cost(commodity)
+    countries = tuple(dict.fromkeys(end.country for end in ends if end.country))
+    leg = Leg(MODES[AIR], names[0], names[1], km, days, cost)
+    return Route(True, "", km, days, cost, (), (), (), countries, (0.0, 0.0), (leg,), line)
+
+
+def _great_circle(start: tuple[float, float], end: tuple[float, float], points: int = 65) -> LineString:
+    """Return the great circle between two points, longitudes continuous."""
+    one, other = geo.sphere_xyz(*start)[0], geo.sphere_xyz(*end)[0]
+    angle = float(np.arccos(np.clip(one @ other, -1.0, 1.0)))
+    if angle < 1e-9:
+        return LineString()
+    share = np.linspace(0.0, 1.0, points)[:, None]
+    xyz = (np.sin((1 - share) * angle) * one + np.sin(share * angle) * other) / np.sin(angle)
+    lon, lat = np.degrees(np.arctan2(xyz[:, 1], xyz[:, 0])), np.degrees(np.arcsin(np.clip(xyz[:, 2], -1.0, 1.0)))
+    return LineString(geo.unwrap(np.column_stack([lon, lat])))
+
+
+def _unreachable(
+    router: Router, names: tuple[str, str], blocked: NDArray[np.bool_], closures: Closures, modes: frozenset[str]
+) -> Route:
+    network, e = router.network, router.network.edges
+    weight = np.ones(len(e))
+    there = [np.isfinite(dijkstra(router.matrix(weight, blocked, backward=back)[0], indices=node, unweighted=True))
+             for node, back in ((network.places[names[0]].leave, False), (network.places[names[1]].arrive, True))]
+    by = " and ".join(m for m in MODE_NAMES if m in modes)
+    shut = router.blocked(closures)
+    found: list[str] = []
+    for inside in there[::-1]:
+        rim = shut & _allowed(network, modes) & (inside[e.u] != inside[e.v])
+        found = _things(network, rim, closures)
+        if found:
+            break
+    if found:
+        reason = f"no path from {names[0]} to {names[1]} by {by}: {', '.join(found)} closed"
+    elif modes <= {"sea"} and any(int(near.sum()) <= 1 for near in there):
+        alone = names[0] if int(there[0].sum()) <= 1 else names[1]
+        reason = f"no path by sea: {alone} is more than 60 km from any port or sea lane"
+    else:
+        reason = f"no path from {names[0]} to {names[1]} by {by}: the network does not join them"
+    return Route(False, reason, None, None, None, (), (), (), (), (0.0, 0.0), (), LineString())
+
+
+def _things(network: Network, rim: NDArray[np.bool_], closures: Closures) -> list[str]:
+    """Name the closed passages, ports and borders among edges."""
+    e = network.edges
+    bits = int(np.bitwise_or.reduce(e.passages[rim])) if rim.any() else 0
+    passages = [name for i, name in enumerate(network.passage_ids) if bits >> i & 1]
+    ports = [network.port_ids[i] for i in np.unique(e.port[rim]) if i >= 0]
+    borders = [network.border_ids[i] for i in np.unique(e.border[rim]) if i >= 0]
+    named: Mapping[str, frozenset[str]] = {"passages": closures.passages, "ports": closures.ports,
+                                           "borders": closures.borders}
+    asked = [n for n in [*passages, *ports, *borders] if any(n in group for group in named.values())]
+    return asked or passages
+
