@@ -97,7 +97,7 @@ def clean(mode: str, path: Path, countries: gpd.GeoDataFrame) -> LandGraph:
                      a[order].astype(np.int32), b[order].astype(np.int32), np.round(km[order], 3))
 
 
-def components(size: int, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int32]:
+def components(size: int, a: NDArray[np.signedinteger], b: NDArray[np.signedinteger]) -> NDArray[np.int32]:
     """Return the connected component of every node."""
     matrix = coo_matrix((np.ones(len(a), dtype=np.int8), (a, b)), shape=(size, size))
     return np.asarray(connected_components(matrix, directed=False)[1])
@@ -158,7 +158,7 @@ def inner_components(graph: LandGraph) -> tuple[NDArray[np.int32], NDArray[np.fl
     inside = inner_edges(graph)
     label = components(len(graph.xy), graph.a[inside], graph.b[inside])
     total = np.bincount(label[graph.a[inside]], weights=graph.km[inside], minlength=label.max() + 1)
-    return label, total[label]
+    return label, np.asarray(total[label], dtype=float)
 
 
 def border_posts(graph: LandGraph, reach_km: NDArray[np.float64]) -> Posts:

@@ -48,9 +48,9 @@ class LandGraph:
             return None
         first, last = np.searchsorted(self._data["a"], [low, high])
         a, b = self._data["a"][first:last] - low, self._data["b"][first:last] - low
-        km = np.maximum(self._data["km_100"][first:last] / 100.0, 1e-3)
+        km = np.maximum(self._data["km_100"][first:last].astype(float) / 100.0, 1e-3)
         matrix = coo_matrix((km, (a, b)), shape=(high - low, high - low)).tocsr()
-        return low, self._data["xy"][low:high] / 1000.0, matrix
+        return low, self._data["xy"][low:high].astype(float) / 1000.0, matrix
 
     def join(self, lon: float, lat: float, country: str, known: NDArray[np.int64], reach_km: float) -> Joins | None:
         """Join a point to the nearest piece of its country's network that holds a node of `known` (graph nodes).

@@ -118,8 +118,7 @@ def load(layers: Layers) -> Network:
     land = {mode: LandGraph(directory / f"{mode}_graph.npz") for mode in ("rail", "road")}
     land_nodes = {mode: (np.arange(first[mode], first[mode] + len(stored[mode]["xy"]), dtype=np.int32),
                          stored[mode]["graph_node"].astype(np.int64)) for mode in ("rail", "road")}
-    add_local(draft, list(table.values()), list(table.values()), country_ids, near_ports=True,
-               ports={i for i in port_ids if i in table}, ids=list(table))
+    add_local(draft, list(table.values()), table, frozenset(port_ids) & set(table), country_ids)
     network = Network(
         xy=xy, edges=draft.edges(), places=table, country_ids=country_ids, port_ids=port_ids, border_ids=border_ids,
         passage_ids=tuple(str(p) for p in sea["passages"]),
@@ -204,9 +203,7 @@ def _joined(network: Network, points: Mapping[str, tuple[float, float, str | Non
                 draft.add_road([country] * len(ends), met.km, **common)
         places[name] = Place(leave, arrive, lon, lat, country, float(snap_km))
         new.append(places[name])
-    ids = list(places)
-    add_local(draft, new, list(places.values()), network.country_ids, near_ports=True,
-               ports=set(network.port_ids) & set(ids), ids=ids)
+    add_local(draft, new, places, frozenset(network.port_ids) & set(places), network.country_ids)
     added = draft.edges()
     edges = Edges(**{n: np.concatenate([getattr(network.edges, n), getattr(added, n)]) for n in draft.neutral})
     return replace(network, xy=np.array(xy), edges=edges, places=dict(sorted(places.items())), extra_lines=tuple(lines))

@@ -104,7 +104,7 @@ def road_rates(constants: pd.Series, codes: Sequence[str]) -> NDArray[np.float64
 
 
 def packed_lines(stored: Mapping[str, NDArray[np.generic]], scale: float) -> Lines:
-    return Lines(stored["line_start"], stored["line_step"], scale)
+    return Lines(stored["line_start"].astype(np.int32), stored["line_step"].astype(np.int32), scale)
 
 
 def add_sea(draft: Draft, sea: Mapping[str, NDArray[np.generic]]) -> None:
@@ -189,11 +189,12 @@ def add_access(
     for port in (True, False):
         held = np.flatnonzero((snap >= 0) & known & ((places["kind"] == "port") == port))
         codes = [str(c) for c in places["country"][held]]
-        common = {"country": country_numbers(codes, country_ids), "handling": rail, "one_way": not port}
+        inside = country_numbers(codes, country_ids)
         km = stored["snap_km"][held].astype(float)
-        draft.add_road(codes, km, u=held + hubs, v=snap[held] + first, **common)
+        on_graph = snap[held] + first
+        draft.add_road(codes, km, rail, u=held + hubs, v=on_graph, country=inside, one_way=not port)
         if not port:
-            draft.add_road(codes, km, u=snap[held] + first, v=arrive[held], **common)
+            draft.add_road(codes, km, rail, u=on_graph, v=arrive[held], country=inside, one_way=True)
 
 
 def add_transfers(
@@ -208,33 +209,31 @@ def add_transfers(
 
 
 def add_local(
-    draft: Draft, new: Sequence[Place], places: Sequence[Place], country_ids: tuple[str, ...], *, near_ports: bool,
-    ports: set[str], ids: Sequence[str],
+    draft: Draft, new: Sequence[Place], places: Mapping[str, Place], ports: frozenset[str], country_ids: tuple[str, ...]
 ) -> None:
     """Join places of one country that lie within LOCAL_KM, and places far from any network to their nearest port."""
-    index = geo.NearestIndex([p.lon for p in places], [p.lat for p in places])
+    every = list(places.values())
+    index = geo.NearestIndex([p.lon for p in every], [p.lat for p in every])
     found: set[tuple[int, int, float]] = set()
-    at_port = [i for i, name in enumerate(ids) if name in ports]
     for place in new:
         for j in index.within(place.lon, place.lat, LOCAL_KM):
-            other = places[j]
+            other = every[j]
             if other.country == place.country:
                 km = LOCAL_DETOUR * float(geo.geodesic_km(place.lon, place.lat, other.lon, other.lat))
                 found.add((place.leave, other.arrive, km))
                 found.add((other.leave, place.arrive, km))
-        if near_ports and place.snap_km > LOCAL_KM:
-            home = [i for i in at_port if places[i].country == place.country and places[i] is not place]
-            if home:
-                lon, lat = [places[i].lon for i in home], [places[i].lat for i in home]
-                away = geo.geodesic_km(place.lon, place.lat, lon, lat)
-                km, other = float(away.min()), places[home[int(away.argmin())]]
-                if km < place.snap_km:
-                    found |= {(place.leave, other.arrive, km), (other.leave, place.arrive, km)}
-    rows = sorted((u, v, km) for u, v, km in found if u != v)
+        home = [places[name] for name in sorted(ports) if places[name].country == place.country]
+        home = [port for port in home if port is not place]
+        if place.snap_km > LOCAL_KM and home:
+            away = geo.geodesic_km(place.lon, place.lat, [p.lon for p in home], [p.lat for p in home])
+            port, km = home[int(away.argmin())], float(away.min())
+            if km < place.snap_km:
+                found |= {(place.leave, port.arrive, km), (port.leave, place.arrive, km)}
+    rows = sorted((start, end, km) for start, end, km in found if start != end)
     if rows:
-        u, v, km = (np.array(column) for column in zip(*rows, strict=True))
-        country = {p.leave: p.country for p in places} | {p.leave: p.country for p in new}
+        u, v, length = (np.array(column) for column in zip(*rows, strict=True))
+        country = {place.leave: place.country for place in every}
         codes = [country[int(i)] for i in u]
-        draft.add_road(codes, km, u=u, v=v, one_way=True, country=country_numbers(codes, country_ids))
+        draft.add_road(codes, length, u=u, v=v, one_way=True, country=country_numbers(codes, country_ids))
 
 
