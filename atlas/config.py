@@ -21,6 +21,7 @@ SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
     ("solve_slots", 2, "", "solves that run at once in a server; more wait"),
     ("solve_queue", 8, "", "solves that may wait in a server; more are refused with 503"),
     ("solves_per_minute", 240, "", "new answers an address may ask for in a minute; more get 429; 0: no limit"),
+    ("cache_dir", "", "", "where the calibrated year is kept; empty: the user's cache folder; off: nowhere"),
     ("tiles", False, "", "whether maps offer an online background, which makes requests to other hosts"),
 )
 
@@ -39,6 +40,7 @@ class Settings:
     solve_slots: int = 2
     solve_queue: int = 8
     solves_per_minute: int = 240
+    cache_dir: str = ""
     tiles: bool = False
 
 

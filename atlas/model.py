@@ -264,15 +264,20 @@ def _lane_matrix(world: World, rows: _Rows) -> sparse.csc_matrix:
 
 
 def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_matrix]:
-    u, entries = world.units, _Entries()
+    u = world.units
     table: list[dict[str, object]] = []
+    at_row: list[int] = []
+    at_column: list[int] = []
+    values: list[float] = []
 
     def column(
         kind: str, unit: str, key: str, hits: Sequence[tuple[tuple[str, str, str], float]], **more: object
     ) -> None:
-        at = np.array([len(table)] * len(hits))
-        found = np.array([rows.index.get(k, -1) for k, _ in hits], dtype=np.int64)
-        entries.add(found, at, np.array([v for _, v in hits]))
+        for k, value in hits:
+            if k in rows.index and value:
+                at_row.append(rows.index[k])
+                at_column.append(len(table))
+                values.append(value)
         table.append({"kind": kind, "unit": unit, "key": key, "upper": np.inf, "step": -1, "priority_class": 0} | more)
 
     for i in map(str, u.index):
@@ -313,7 +318,9 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
                 step=step,
                 priority_class=int(k),
             )
-    return pd.DataFrame(table), entries.matrix(len(rows.lower), len(table))
+    matrix = sparse.csc_matrix((values, (at_row, at_column)), shape=(len(rows.lower), len(table)))
+    matrix.sum_duplicates()
+    return pd.DataFrame(table), matrix
 
 
 def penalties(world: World, other: pd.DataFrame) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from atlas import network
+from atlas import memory, network
 from atlas.changed_layers import changed_layers
 from atlas.config import Settings
 from atlas.config import settings as read_settings
@@ -82,8 +82,13 @@ class Study:
     def calibration(self) -> Baseline:
         """The calibrated year: flows and the corrections that hold them."""
         with self._lock:
+            kept = memory.recall(self.layers, self.settings)
+            if kept is not None:
+                return kept
             stage = self._calibrated
-            return calibrate(stage.skeleton, open_routes(stage.router), self.blocs, self.settings.solve_time_limit_s)
+            made = calibrate(stage.skeleton, open_routes(stage.router), self.blocs, self.settings.solve_time_limit_s)
+            memory.keep(self.layers, self.settings, made)
+            return made
 
     @cached_property
     def _own(self) -> _Stage:
@@ -220,8 +225,10 @@ class Study:
         """Return duty in USD/t by lane: that of mid-year, plus a scenario's."""
         table = self.layers.tariff_table(dt.date(year, 7, 1))
         lanes = world.lanes
-        keys = zip(lanes["to_country"], lanes["from_country"], lanes["commodity"], strict=True)
-        rate = np.array([table.get(k, 0.0) if k[0] != k[1] else 0.0 for k in keys])
+        pairs = lanes.groupby(["to_country", "from_country", "commodity"], sort=False).ngroup().to_numpy()
+        first = lanes[["to_country", "from_country", "commodity"]].iloc[np.unique(pairs, return_index=True)[1]]
+        duty = [0.0 if k[0] == k[1] else table.get(k, 0.0) for k in first.itertuples(index=False, name=None)]
+        rate = np.array(duty)[pairs]
         for t in added:
             hit = (lanes["commodity"] == t["commodity"]) & (lanes["from_country"] != lanes["to_country"])
             for side, column in (("importer", "to_country"), ("exporter", "from_country")):

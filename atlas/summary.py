@@ -100,14 +100,11 @@ def _by_element(world: World, r: Reading) -> dict[str, dict[str, dict[str, float
             out[stage][e] = _positive(part.groupby("from_country")["t"].sum())
     made = r.make.rename("t").reset_index()
     made.columns = ["unit", "grade", "t"]
-    product = made["unit"].map(u["product"])
-    country = made["unit"].map(u["country"])
+    product = made["unit"].map(u["product"]).where(lambda p: p == "bonded", "sintered")
+    content = world.recipes.reindex(pd.MultiIndex.from_arrays([product, made["grade"]]))
+    country = made["unit"].map(u["country"]).to_numpy()
     for k in ("NdPr", "Dy", "Tb"):
-        content = [
-            world.recipes.at[("bonded" if p == "bonded" else "sintered", g), k]
-            for p, g in zip(product, made["grade"], strict=True)
-        ]
-        out["magnet"][k] = _positive((made["t"] * content).groupby(country).sum())
+        out["magnet"][k] = _positive((made["t"] * content[k].to_numpy()).groupby(country).sum())
     return out
 
 
