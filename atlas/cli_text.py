@@ -245,7 +245,8 @@ def route_text(route: Mapping[str, Any]) -> str:
         )
         for leg in route["legs"]
     ]
-    parts.append(table(("mode", "from", "to", "km", "days", "USD/t"), legs, left=3))
+    if legs:
+        parts.append(table(("mode", "from", "to", "km", "days", "USD/t"), legs, left=3))
     named = [f"{k:10}{', '.join(route[k])}" for k in ("passages", "ports", "borders", "countries") if route[k]]
     return "\n".join([*parts, *named])
 

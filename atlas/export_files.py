@@ -20,6 +20,8 @@ _GDAL_FAILURES = (DataSourceError, DataLayerError)
 def check_target_file(path: str | Path, suffixes: tuple[str, ...]) -> Path:
     """Return the path if a file of one of these suffixes may be written there, else raise BadInput with the reason."""
     target = Path(path)
+    if not target.name:
+        raise BadInput("--out needs the name of a file")
     if target.suffix.lower() not in suffixes:
         raise BadInput(f"{target.name!r} must end in one of: {', '.join(suffixes)}")
     if target.is_dir():
@@ -37,6 +39,8 @@ def check_target_folder(folder: str | Path, names: frozenset[str], force: bool =
     A folder that holds something is refused without `force`; with `force` only files called one of `names` may be in
     it, so that nothing of the user's own is replaced by mistake.
     """
+    if not str(folder).strip():
+        raise BadInput("--out needs the name of a folder")
     target = Path(folder)
     if target.exists() and not target.is_dir():
         raise BadInput(f"{target} is a file; --out needs a folder")

@@ -189,9 +189,11 @@ def test_layers_without_a_solve_have_no_result_columns(outcome: Any) -> None:
 def test_unknown_layers_and_files_are_refused(outcome: Any, tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="flows"):
         export.write_layer(outcome, "flow", tmp_path / "x.csv")
-    for path in ("x.shp", "x", "none/x.csv"):
+    for path in (tmp_path / "x.shp", tmp_path / "x", tmp_path / "none/x.csv", ""):
         with pytest.raises(BadInput):
-            export.write_layer(outcome, "flows", tmp_path / path)
+            export.write_layer(outcome, "flows", path)
+    with pytest.raises(BadInput, match="name of a folder"):
+        export.check_result_folder("")
     with pytest.raises(BadInput, match=r"\.gpkg"):
         export.write_layer(outcome, "all", tmp_path / "x.csv")
     (tmp_path / "d.csv").mkdir()
