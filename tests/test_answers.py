@@ -220,3 +220,12 @@ def test_no_question_alters_the_layers(study: Study) -> None:
     after = pd.util.hash_pandas_object(pd.DataFrame(study.layers.facilities.drop(columns="geometry")).astype(str)).sum()
     assert before == after
     assert dataclasses.is_dataclass(study.layers)
+
+
+def test_every_shipped_scenario_is_answered(study: Study) -> None:
+    assert len(study.layers.scenarios) >= 6
+    for name in study.layers.scenarios:
+        outcome = study.solve(scenario=name)
+        assert outcome.scenario.halts, name
+        assert max(certificates(outcome)) <= 1e-6
+        assert outcome.summary["halted"]["objective_usd"] >= outcome.summary["baseline"]["objective_usd"], name
