@@ -18,7 +18,7 @@ from atlas.errors import BadInput, nearest
 from atlas.render_data import json_text, payload
 from atlas.render_map import build
 from atlas.render_style import ATTRIBUTION, legend, shape_swatch
-from atlas.render_words import halt_specs, percent, words
+from atlas.render_words import differs, halt_specs, percent, words
 
 __all__ = ["VIEWS", "csp_hashes", "environment", "page"]
 
@@ -148,8 +148,7 @@ def _checked_box(box: list[float], text: str) -> list[float]:
 
 def _has_halt(outcome: Any) -> bool:
     """Return whether there is a second state to show."""
-    changes = outcome.changes
-    return bool(halt_specs(outcome)) or bool((changes["change_t"].abs() > 0.5).any())
+    return bool(halt_specs(outcome)) or differs(outcome)
 
 
 def _when(outcome: Any) -> str:

@@ -7,12 +7,15 @@ shares a stretch. Text stays text: it reaches the page as JSON and is shown with
 import json
 import math
 import re
+import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from atlas.render_arcs import arcs, encode, encode_all
 from atlas.render_style import COMMODITIES, STAGES, style_sheet
@@ -22,10 +25,13 @@ Json = dict[str, Any]
 
 MAX_FLOWS = 6000  # more rows than this make a page heavy; the smallest are left out and the page says so
 MIN_TONNES = 0.5
+MAX_LINES = 6000
 ROUTE_TOLERANCE_DEG = 0.008
 COUNTRY_TOLERANCE_DEG = 0.04
 
 _WEB_ADDRESS = re.compile(r"https?://[^\s<>\"']+\Z")
+_LOCK = threading.Lock()
+_LINES: dict[tuple[str, str], BaseGeometry] = {}
 _BASEMAPS: OrderedDict[str, Json] = OrderedDict()  # by digest of the layers: simplifying takes longer than a page
 
 
@@ -75,7 +81,7 @@ def payload(outcome: Any) -> Json:
     """Return all a map of `outcome` draws: basemap, stretches, lanes, facilities, markets, ports, passages."""
     flows, drawn = drawn_flows(outcome)
     places, place_of = _places(outcome, flows)
-    stretches = arcs([outcome.geometry(r) for r in flows["route_id"].unique()], ROUTE_TOLERANCE_DEG)
+    stretches = arcs(_route_lines(outcome, flows["route_id"].unique()), ROUTE_TOLERANCE_DEG)
     lanes, ways = _lanes(flows, place_of)
     return {
         "style": style_sheet(),
@@ -92,6 +98,25 @@ def payload(outcome: Any) -> Json:
         "ports": _ports(outcome),
         "passages": _passages(outcome),
     }
+
+
+def _route_lines(outcome: Any, route_ids: Sequence[str]) -> list[BaseGeometry]:
+    """Return the lines of routes; a server draws mostly the same ones, so they are kept by layers and route."""
+    if getattr(outcome.scenario, "facilities", ()):  # points of a scenario may share numbers with another's
+        return [outcome.geometry(r) for r in route_ids]
+    lines = []
+    for route in route_ids:
+        key = (outcome.layers.digest, route)
+        line = _LINES.get(key)
+        if line is None:
+            line = outcome.geometry(route)
+            with _LOCK:
+                _LINES[key] = line
+        lines.append(line)
+    with _LOCK:
+        while len(_LINES) > MAX_LINES:
+            _LINES.pop(next(iter(_LINES)))
+    return lines
 
 
 def drawn_flows(outcome: Any) -> tuple[pd.DataFrame, Json]:
@@ -157,12 +182,13 @@ def _lanes(flows: pd.DataFrame, place_of: dict[str, int]) -> tuple[list[list[Any
 def _places(outcome: Any, flows: pd.DataFrame) -> tuple[list[Json], dict[str, int]]:
     """Return facilities and the markets in use as records, and the number of each id."""
     layers, made = outcome.layers, outcome.facilities
-    sources = layers.sources
+    titles, links = layers.sources["title"].to_dict(), layers.sources["url"].to_dict()
+    results = made[["baseline_t", "halted_t", "normal_t", "limit_t"]].to_dict("index")
     records: list[Json] = []
-    for row in layers.facilities.reset_index().to_dict("records"):
+    for row in layers.facilities.drop(columns="geometry").reset_index().to_dict("records"):
         fid = row["id"]
-        units = made.loc[fid] if fid in made.index else None
-        source = sources.loc[row["source_id"]] if row["source_id"] in sources.index else None
+        units = results.get(fid)
+        source = row["source_id"]
         records.append(
             {
                 "id": fid,
@@ -186,8 +212,8 @@ def _places(outcome: Any, flows: pd.DataFrame) -> tuple[list[Json], dict[str, in
                 "note": row.get("model_note") or "",
                 "precision_km": amount(row["coord_precision_km"], 2),
                 "confidence": row["confidence"],
-                "source": str(source["title"]) if source is not None else str(row["source_id"]),
-                "link": web_address(source["url"]) if source is not None else "",
+                "source": str(titles.get(source) or source),
+                "link": web_address(links.get(source)),
                 "baseline": amount(units["baseline_t"]) if units is not None else None,
                 "halted_t": amount(units["halted_t"]) if units is not None else None,
                 "normal": amount(units["normal_t"]) if units is not None else None,
@@ -209,7 +235,7 @@ def _places(outcome: Any, flows: pd.DataFrame) -> tuple[list[Json], dict[str, in
     return [{k: v for k, v in r.items() if v is not None and v != ""} for r in records], place_of
 
 
-def _in_use(units: pd.Series) -> bool:
+def _in_use(units: dict[str, float]) -> bool:
     return bool(max(float(units["baseline_t"]), float(units["halted_t"])) > 0)
 
 

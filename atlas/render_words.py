@@ -52,7 +52,7 @@ def words(outcome: Any, title: str | None = None) -> Words:
         title=head,
         sentence=outcome.sentence,
         halts=[describe(h, outcome.layers) for h in halts],
-        cards=_halt_cards(outcome) if halts or _differs(outcome) else _baseline_cards(outcome),
+        cards=_halt_cards(outcome) if halts or differs(outcome) else _baseline_cards(outcome),
         tables=_tables(outcome),
         notes=list(outcome.notes),
     )
@@ -63,7 +63,7 @@ def halt_specs(outcome: Any) -> list[str]:
     return list(outcome.summary["scenario"]["halts"])
 
 
-def _differs(outcome: Any) -> bool:
+def differs(outcome: Any) -> bool:
     """Return whether the two states differ though no halt is named (a scenario of tariffs, say)."""
     base, halted = outcome.summary["baseline"], outcome.summary["halted"]
     return bool(base["objective_usd"] != halted["objective_usd"] or base["supplied_t"] != halted["supplied_t"])
@@ -226,7 +226,7 @@ def _halt_cards(outcome: Any) -> list[Card]:
 def _tables(outcome: Any) -> list[Table]:
     """Return the tables under the cards; those without rows are left out."""
     base, halted = outcome.summary["baseline"], outcome.summary["halted"]
-    halt = bool(halt_specs(outcome)) or _differs(outcome)
+    halt = bool(halt_specs(outcome)) or differs(outcome)
     found = [
         _shortage(outcome, halted, "country"),
         _shortage(outcome, halted, "sector"),

@@ -21,7 +21,7 @@ PAGES = (("/", "Atlas"), ("/data", "Data"), ("/about", "About"))
 # title, halts; shown where the layers know every name
 PRESETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("China stops all magnet exports", ("country:CHN/magnet",)),
-    ("China stops Dy and Tb: oxide, metal and the magnets that hold them", ("country:CHN/Dy,Tb,magnet",)),
+    ("China stops Dy, Tb and magnets that hold them", ("country:CHN/Dy,Tb,magnet",)),
     ("China stops all rare-earth exports to the allies", ("country:CHN:us-allies",)),
     ("Half of China's metal making is lost", ("stage:CHN/metal@0.5",)),
     ("The Strait of Malacca closes", ("passage:malacca",)),
@@ -105,7 +105,7 @@ def _frame(outcome: Any, query: Query, path: str) -> dict[str, Any]:
     links += [{"href": f"/api/layers/{n}.geojson{tail}", "text": f"{t} (GeoJSON)", "download": True} for n, t in names]
     return {
         "nav": _nav("/" if path == "/" else "/map"),
-        "builder": _builder(halts, query.bloc),
+        "builder": _builder(halts, query.bloc, folded=bool(halts)),
         "builder_first": path == "/",
         "links": links,
         "scripts": ("builder.js",),
@@ -116,14 +116,15 @@ def _nav(here: str) -> list[dict[str, Any]]:
     return [{"href": href, "text": text, "here": href == here} for href, text in PAGES]
 
 
-def _builder(halts: list[str], bloc: str) -> Markup:
-    """Return the form that makes halts."""
+def _builder(halts: list[str], bloc: str, folded: bool = False) -> Markup:
+    """Return the form that makes halts; folded where results come first."""
     study = _atlas().study
     template = environment().get_template("builder.html")
     return Markup(
         template.render(
             halts=halts,
             bloc=bloc,
+            folded=folded,
             blocs=study.layers.bloc_names,
             names=Markup(json_text(_names(study))),
             presets=[(t, "/map?" + urlencode([("halt", h) for h in hs])) for t, hs in PRESETS if _known(hs, study)],
@@ -204,5 +205,11 @@ def _plain(template: str, here: str, **values: Any) -> Document:
 
 
 def error_page(failed: Failure) -> Document:
-    """Return the page that says what was wrong with a request."""
-    return _plain("error.html", "", failed=failed)
+    """Return the page that says what was wrong with a request, with the halts to mend where it was one."""
+    builder = Markup("")
+    if failed.status == 400 and request.path == "/map":
+        settings = _atlas().settings
+        halts = [h[: settings.max_text_length] for h in request.args.getlist("halt")[: settings.max_halts] if h.strip()]
+        bloc = request.args.get("bloc", "")
+        builder = _builder(halts, bloc if bloc in _atlas().study.layers.bloc_names else "us-allies")
+    return _plain("error.html", "", failed=failed, builder=builder)

@@ -93,7 +93,7 @@ def test_bad_address_is_a_page_with_the_problems(client: FlaskClient) -> None:
     assert "chagne" in response.text
     response = client.get("/map?halt=country:CNH&halt=x@1.5")
     assert response.status_code == 400
-    for word in ("CNH", "nearest: CHN", "unknown halt kind"):
+    for word in ("CNH", "nearest: CHN", "unknown halt kind", 'name="halt" value="x@1.5"'):
         assert word in response.text
     assert client.get("/map?halt=country:CHN&bloc=us-alies").status_code == 400
 

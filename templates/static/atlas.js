@@ -35,18 +35,87 @@ function make(tag, attributes, ...children) {
   return node;
 }
 
+const WHOLE = new Intl.NumberFormat("en-US", {maximumFractionDigits: 0});
+const TENTHS = new Intl.NumberFormat("en-US", {maximumFractionDigits: 1});
+
 function tonnes(value) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
   if (size < SMALL_T) return "0 t";
-  return value.toLocaleString("en-US", {maximumFractionDigits: size < 100 ? 1 : 0}) + " t";
+  return (size < 100 ? TENTHS : WHOLE).format(value) + " t";
 }
 
 /* ---------- drawing classes ---------- */
 
-/* A stretch of routes: strands lie side by side, so their widths add up. */
+/* Countries: outlines kept as paths on a unit world, so that a redraw costs no projection. */
+const Land = L.Renderer.extend({
+  options: {padding: 0.3},
+  initialize(kinds, lines, colours) {
+    L.Renderer.prototype.initialize.call(this, {pane: "land"});
+    this._kinds = kinds; this._lines = lines; this._colours = colours;
+  },
+  _initContainer() {
+    this._container = document.createElement("canvas");
+    this._ctx = this._container.getContext("2d");
+  },
+  _destroyContainer() { L.DomUtil.remove(this._container); delete this._container; delete this._ctx; },
+  _update() {
+    if (this._map._animatingZoom && this._bounds) return;
+    L.Renderer.prototype._update.call(this);
+    const b = this._bounds, size = b.getSize(), ratio = Math.min(window.devicePixelRatio || 1, 2), c = this._container, ctx = this._ctx;
+    L.DomUtil.setPosition(c, b.min);
+    c.width = ratio * size.x; c.height = ratio * size.y;
+    c.style.width = size.x + "px"; c.style.height = size.y + "px";
+    const world = 256 * Math.pow(2, this._zoom), corner = this._map.getPixelOrigin().add(b.min);
+    ctx.lineJoin = "round";
+    for (let turn = Math.floor(corner.x / world); turn * world < corner.x + size.x; turn++) {
+      ctx.setTransform(ratio * world, 0, 0, ratio * world, ratio * (turn * world - corner.x), -ratio * corner.y);
+      for (const kind of Object.keys(this._kinds)) { ctx.fillStyle = this._colours[kind]; ctx.fill(this._kinds[kind]); }
+      ctx.strokeStyle = this._colours.line;
+      ctx.lineWidth = 0.7 / world;
+      ctx.stroke(this._lines);
+    }
+  }
+});
+
+/* Web Mercator with the world as the unit square. */
+function unit(p) {
+  const lat = Math.max(Math.min(p[1], 85.05), -85.05) * Math.PI / 180;
+  return [p[0] / 360 + 0.5, 0.5 - Math.log(Math.tan(Math.PI / 4 + lat / 2)) / (2 * Math.PI)];
+}
+
+/* A stretch of routes: strands lie side by side, so their widths add up. One line, drawn in every copy of the world. */
 const Stretch = L.Polyline.extend({
-  options: {strands: [], heading: 0, smoothFactor: 0.6},
+  options: {strands: [], heading: 0, smoothFactor: 0.8},
+  _project() {
+    const world = 256 * Math.pow(2, this._map.getZoom()), rings = [], box = L.bounds([]);
+    this._projectLatlngs(this._latlngs, rings, box);
+    const ring = rings[0];
+    this._rings = ring;
+    this._ringBox = box;
+    this._world = world;
+    if (!ring || !box.isValid()) return;
+    this._rawPxBounds = L.bounds(box.min.subtract([world, 0]), box.max.add([world, 0]));
+    this._updateBounds();
+  },
+  _clipPoints() {
+    this._parts = [];
+    if (!this.options.strands.length || !this._rings) return;
+    const w = this.options.weight + 8, bounds = this._renderer._bounds;
+    for (const turn of [-1, 0, 1]) {
+      const dx = turn * this._world, box = this._ringBox;
+      if (box.max.x + dx + w < bounds.min.x || box.min.x + dx - w > bounds.max.x || box.max.y + w < bounds.min.y || box.min.y - w > bounds.max.y) continue;
+      const ring = turn ? this._rings.map(p => new L.Point(p.x + dx, p.y)) : this._rings;
+      let part = null;
+      for (let i = 0; i + 1 < ring.length; i++) {
+        const segment = L.LineUtil.clipSegment(ring[i], ring[i + 1], bounds, i, true);
+        if (!segment) continue;
+        if (!part) this._parts.push(part = []);
+        part.push(segment[0]);
+        if (segment[1] !== ring[i + 1] || i === ring.length - 2) { part.push(segment[1]); part = null; }
+      }
+    }
+  },
   setStrands(strands, heading) {
     this.options.strands = strands;
     this.options.heading = heading;
@@ -177,7 +246,8 @@ const Mark = L.CircleMarker.extend({
 
 /* Words on the map: drawn in order of weight, none over another. */
 const Words = L.Layer.extend({
-  initialize(candidates) { this._candidates = candidates; },
+  initialize(candidates) { this._make = candidates; this._candidates = null; },
+  renew() { this._candidates = null; this.draw(); },
   onAdd(map) {
     this._canvas = L.DomUtil.create("canvas", "atlas-words", map.getPane("words"));
     map.on("moveend zoomend viewreset resize", this.draw, this);
@@ -203,7 +273,7 @@ const Words = L.Layer.extend({
     ctx.lineJoin = "round";
     ctx.textBaseline = "middle";
     const perDegree = 256 * Math.pow(2, zoom) / 360;
-    for (const c of this._candidates()) {
+    for (const c of this._candidates || (this._candidates = this._make())) {
       if (zoom < (c.minZoom || 0)) continue;
       ctx.font = c.font;
       const width = ctx.measureText(c.text).width;
@@ -245,7 +315,6 @@ function start(map, id, options) {
   map.createPane("land").style.zIndex = 200;
   map.createPane("words").style.zIndex = 620;
   map.getPane("words").classList.add("atlas-words-pane");
-  const land = L.canvas({pane: "land", padding: 0.3});
   const canvas = L.canvas({padding: 0.2, tolerance: 4});
   map.attributionControl.setPrefix(false);
   map.attributionControl.addAttribution(options.attribution);
@@ -270,28 +339,24 @@ function start(map, id, options) {
 
   /* ----- basemap ----- */
   (function drawLand() {
-    const halted = new Set(data.halted.country), kinds = {plain: [], ally: [], halted: []}, lines = [];
+    const named = new Set(data.halted.country), lines = new Path2D();
+    const kinds = {plain: new Path2D(), ally: new Path2D(), halted: new Path2D()};
     for (const c of data.land.countries) {
-      const kind = halted.has(c.id) ? "halted" : allies.has(c.id) ? "ally" : "plain";
+      const fill = kinds[named.has(c.id) ? "halted" : allies.has(c.id) ? "ally" : "plain"];
       for (const text of c.rings) {
-        const ring = decode(text, 2);
-        for (const shift of COPIES) {
-          kinds[kind].push([latlngs(ring, shift)]);
+        let on = false;
+        decode(text, 2).forEach((p, i) => {
+          const [x, y] = unit(p);
+          if (i) fill.lineTo(x, y); else fill.moveTo(x, y);
           // the cut along 180 degrees is not a border
-          let part = [];
-          for (const p of ring) {
-            if (Math.abs(Math.abs(p[0]) - 180) < 0.02 || p[1] < -84) { if (part.length > 1) lines.push(latlngs(part, shift)); part = []; }
-            else part.push(p);
-          }
-          if (part.length > 1) lines.push(latlngs(part, shift));
-        }
+          if (Math.abs(Math.abs(p[0]) - 180) < 0.02 || p[1] < -84) { on = false; return; }
+          if (on) lines.lineTo(x, y); else lines.moveTo(x, y);
+          on = true;
+        });
+        fill.closePath();
       }
     }
-    const fills = {plain: "#F7F5EF", ally: "#DDE9EE", halted: "#F6DAD2"};
-    for (const kind of Object.keys(kinds)) {
-      L.polygon(kinds[kind], {renderer: land, pane: "land", interactive: false, stroke: false, fillColor: fills[kind], fillOpacity: 1, smoothFactor: 0.8}).addTo(map);
-    }
-    L.polyline(lines, {renderer: land, pane: "land", interactive: false, color: "#B9C2CB", weight: 0.7, smoothFactor: 0.8}).addTo(map);
+    new Land(kinds, lines, {plain: "#F7F5EF", ally: "#DDE9EE", halted: "#F6DAD2", line: "#B9C2CB"}).addTo(map);
   })();
 
   /* ----- flows ----- */
@@ -307,7 +372,7 @@ function start(map, id, options) {
   }
   const stretches = data.arcs.map((text, k) => {
     const xy = decode(text, 3);
-    const line = new Stretch(COPIES.map(s => latlngs(xy, s)), {renderer: canvas, bubblingMouseEvents: false});
+    const line = new Stretch(latlngs(xy, 0), {renderer: canvas, bubblingMouseEvents: false});
     line.on("click", e => L.popup({maxWidth: 330, minWidth: 240}).setLatLng(e.latlng).setContent(stretchContent(k)).openOn(map));
     line.on("mouseover", e => { map.getContainer().classList.add("atlas-hover"); tip.setLatLng(e.latlng).setContent(stretchTip(k)); tip.addTo(map); });
     line.on("mousemove", e => tip.setLatLng(e.latlng));
@@ -375,6 +440,7 @@ function start(map, id, options) {
     stretches.forEach((line, k) => {
       const sum = sums(k);
       line.setStrands(strandsOf(sum), sum.heading);
+      if (line._map) line._update();
     });
     if (canvas._map) { canvas._redrawBounds = null; canvas._redraw(); }
   }
@@ -464,7 +530,7 @@ function start(map, id, options) {
           colour = style.changes[Math.abs(d) <= Math.max(1, 0.01 * b) ? "kept" : d < 0 ? (a <= SMALL_T ? "lost" : "reduced") : (b <= SMALL_T ? "new-" : "grown-") + side].colour;
         }
       }
-      const radius = stage === "demand" ? 3.2 : Math.max(style.radius[0], style.radius[1] * Math.sqrt(t / 100000));
+      const radius = stage === "demand" ? 3.2 : Math.max(style.radius[0], shrink * style.radius[1] * Math.sqrt(t / 100000));
       sizes[k] = hollow ? 4 : radius;
       for (const m of marks[k]) {
         L.setOptions(m, {fillColor: hollow ? "#FFFFFF" : colour, edge: hollow ? style.colours[stage] : INK, hollow, radius: hollow ? 4 : radius,
@@ -477,7 +543,7 @@ function start(map, id, options) {
     data.places.map((p, k) => k).sort((a, b) => sizes[b] - sizes[a]).forEach(k => { for (const m of marks[k]) if (m._map) m.bringToFront(); });
   }
 
-  const sizes = [];
+  const sizes = [], shrink = map.getSize().x < 600 ? 0.65 : 1; // the style sheet shrinks the legend alike
   let linked = new Set();
   function choose(k, mark) {
     select(k);
@@ -629,7 +695,7 @@ function start(map, id, options) {
   function redraw() {
     if (waiting) return;
     waiting = true;
-    L.Util.requestAnimFrame(() => { waiting = false; drawMarks(); drawPorts(); drawFlows(); words.draw(); });
+    L.Util.requestAnimFrame(() => { waiting = false; drawMarks(); drawPorts(); drawFlows(); words.renew(); });
   }
 
   function Switch(on, off, inside) {

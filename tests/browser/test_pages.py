@@ -161,13 +161,13 @@ def test_keyboard_reaches_everything(browser: Any, invented_address: str) -> Non
     from selenium.webdriver.common.keys import Keys
 
     browser.size(1280, 800)
-    browser.open(invented_address + HALT, READY)
     seen = set()
-    for _ in range(90):
-        ActionChains(browser.driver).send_keys(Keys.TAB).perform()
-        seen.add(browser.run(
-            "const e = document.activeElement; return e.id || e.dataset.show || e.className || e.tagName.toLowerCase()"
-        ))  # fmt: skip
+    name = "const e = document.activeElement; return e.id || e.dataset.show || e.className || e.tagName.toLowerCase()"
+    for path in (HALT, "/"):
+        browser.open(invented_address + path, READY)
+        for _ in range(75):
+            ActionChains(browser.driver).send_keys(Keys.TAB).perform()
+            seen.add(browser.run(name))
     assert {"before", "after", "change", "find", "whole-map", "kind", "target", "add-halt", "map_001"} <= seen
     assert any("leaflet-control-layers-selector" in s for s in seen)
     clean(browser)
