@@ -94,10 +94,11 @@ def _joints_of_companions(
 ) -> NDArray[np.bool_]:
     """Return whether the set of routes changes at a vertex (a route may end or turn where no fork is)."""
     rng = np.random.default_rng(7)  # fixed: the same input gives the same stretches
-    label = rng.integers(1, 2**62, size=int(owner.max()) + 1, dtype=np.int64)
-    once = np.unique(np.stack([edge, owner]), axis=1)
+    routes = int(owner.max()) + 1
+    label = rng.integers(1, 2**62, size=routes, dtype=np.int64)
+    once = np.unique(edge * routes + owner)  # a route may pass an edge twice
     signature = np.zeros(edges, dtype=np.int64)
-    np.add.at(signature, once[0], label[once[1]])  # wraps round, which a hash may
+    np.add.at(signature, once // routes, label[once % routes])  # wraps round, which a hash may
     low = np.full(count, np.iinfo(np.int64).max)
     high = np.full(count, np.iinfo(np.int64).min)
     for end in (a, b):
