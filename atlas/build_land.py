@@ -22,11 +22,16 @@ from atlas import geo
 POST_SPACING_KM = {"rail": 30.0, "road": 45.0}
 USEFUL_KM = {"rail": 60.0, "road": 40.0}  # a smaller piece of network is an island of the source
 HIDDEN_ISLAND_KM = 2.0
+# The source is cut in many places where the line goes on. Gaps are closed with straight links: short ones anywhere,
+# longer ones between large pieces of one country (these include bridges and short ferries).
+SHORT_GAP_KM, LONG_GAP_KM, GAP_DETOUR = 1.0, 22.0, 1.2
 
-# Railways the source lacks and facilities use: mode, new end (lon, lat), junction with the source's network, km.
+# Ways that exist and that the source lacks: mode, new end (lon, lat), junction with the source's network, km.
 ADDED_TRACKS = [
     ("rail", (109.98, 41.77), (109.82, 40.67), 146.0),  # Baotou to Bayan Obo
     ("rail", (121.33, -28.88), (121.46, -30.75), 259.0),  # Kalgoorlie to Leonora
+    ("rail", (29.43, 40.80), (28.77, 41.02), 76.0),  # Marmaray: Halkali to Gebze
+    ("road", (95.72, 56.19), (94.78, 55.77), 80.0),  # Kansk to Krasnoyarsk
 ]
 
 
@@ -85,6 +90,7 @@ def clean(mode: str, path: Path, countries: gpd.GeoDataFrame) -> LandGraph:
     edge = keep[low]
     xy, low, high, km = xy[keep], number[low[edge]], number[high[edge]], km[edge]
     tag = tag_countries(xy, countries)
+    low, high, km = mend(xy, tag, low, high, km, USEFUL_KM[mode])
     # Nodes in order of country, so that a country is a slice.
     order = np.lexsort((np.arange(len(xy)), tag))
     place = np.empty(len(xy), dtype=np.int64)
@@ -95,6 +101,49 @@ def clean(mode: str, path: Path, countries: gpd.GeoDataFrame) -> LandGraph:
     back = place.argsort()
     return LandGraph(mode, xy[back], tag[back].astype(np.int16), [str(c) for c in countries.index],
                      a[order].astype(np.int32), b[order].astype(np.int32), np.round(km[order], 3))
+
+
+def mend(
+    xy: NDArray[np.float64], tag: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np.int64],
+    km: NDArray[np.float64], large_km: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Close the gaps of a graph; returns its edges with the links added."""
+    label = components(len(xy), low, high)
+    links = _short_links(xy, label)
+    low, high, km = _with_links(xy, low, high, km, links)
+    home = tag[low] == tag[high]
+    label = components(len(xy), low[home], high[home])
+    total = np.bincount(label[low[home]], weights=km[home], minlength=label.max() + 1)
+    links = []
+    for country in np.unique(tag):
+        inside = np.flatnonzero((tag == country) & (total[label] >= large_km))
+        pieces = sorted(np.unique(label[inside]).tolist(), key=lambda piece: (-total[piece], piece))
+        for k, piece in enumerate(pieces[1:], start=1):  # each to the nearest of the larger ones
+            own, others = inside[label[inside] == piece], inside[np.isin(label[inside], pieces[:k])]
+            where, gap = geo.NearestIndex(*xy[others].T).query(*xy[own].T)
+            if gap.min() <= LONG_GAP_KM:
+                links.append((int(own[gap.argmin()]), int(others[where[gap.argmin()]])))
+    return _with_links(xy, low, high, km, links)
+
+
+def _short_links(xy: NDArray[np.float64], label: NDArray[np.int32]) -> list[tuple[int, int]]:
+    """Return the shortest link up to SHORT_GAP_KM between each two pieces that come so near."""
+    where, gap = geo.NearestIndex(xy[:, 0], xy[:, 1]).query(xy[:, 0], xy[:, 1], k=24)
+    start, rank = np.nonzero((gap <= SHORT_GAP_KM) & (label[where] != label[:, None]))
+    end, gap = where[start, rank], gap[start, rank]
+    pair = np.sort(np.c_[label[start], label[end]], axis=1)
+    order = np.lexsort((np.maximum(start, end), np.minimum(start, end), gap, pair[:, 1], pair[:, 0]))
+    first = np.r_[True, (np.diff(pair[order], axis=0) != 0).any(axis=1)]
+    return [(int(start[i]), int(end[i])) for i in order[first]]
+
+
+def _with_links(
+    xy: NDArray[np.float64], low: NDArray[np.int64], high: NDArray[np.int64], km: NDArray[np.float64],
+    links: list[tuple[int, int]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    pair = np.sort(np.array(links, dtype=np.int64).reshape(-1, 2), axis=1)
+    gap = geo.geodesic_km(*xy[pair[:, 0]].T, *xy[pair[:, 1]].T)
+    return np.r_[low, pair[:, 0]], np.r_[high, pair[:, 1]], np.r_[km, np.maximum(gap * GAP_DETOUR, 0.05)]
 
 
 def components(size: int, a: NDArray[np.signedinteger], b: NDArray[np.signedinteger]) -> NDArray[np.int32]:
