@@ -104,10 +104,12 @@ def road_rates(constants: pd.Series, codes: Sequence[str]) -> NDArray[np.float64
 
 
 def packed_lines(stored: Mapping[str, NDArray[np.generic]], scale: float) -> Lines:
+    """Return the packed lines of a stored file."""
     return Lines(stored["line_start"].astype(np.int32), stored["line_step"].astype(np.int32), scale)
 
 
 def add_sea(draft: Draft, sea: Mapping[str, NDArray[np.generic]]) -> None:
+    """Add sea lanes, with the tolls and delays of the passages they cross."""
     passages = draft.layers.passages
     km = sea["km"].astype(float)
     tags = np.zeros(len(km), dtype=np.uint64)
@@ -126,6 +128,7 @@ def add_ports(
     draft: Draft, layers: Layers, port_ids: tuple[str, ...], places: Mapping[str, NDArray[np.generic]], hubs: int,
     country_ids: tuple[str, ...],
 ) -> None:
+    """Join each port's land node to its sea node: handling and dwell."""
     kept = [i for i, port in enumerate(port_ids) if port in layers.ports.index]
     rows = layers.ports.loc[[port_ids[i] for i in kept]]
     codes = [str(places["country"][i]) for i in kept]
@@ -134,6 +137,7 @@ def add_ports(
 
 
 def country_numbers(codes: Sequence[str], country_ids: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return the position of each country code, -1 for an unknown one."""
     position = {code: i for i, code in enumerate(country_ids)}
     return np.array([position.get(code, -1) for code in codes], dtype=np.int64)
 
@@ -142,6 +146,7 @@ def add_land(
     draft: Draft, mode: str, stored: Mapping[str, NDArray[np.generic]], first: int, border_ids: tuple[str, ...],
     borders: pd.DataFrame, country_ids: tuple[str, ...], line: int,
 ) -> None:
+    """Add the legs inside countries and the border posts of one mode."""
     km, country = stored["km"].astype(float), stored["country"].astype(np.int64)
     inside = country[stored["a"]]
     place = {"u": stored["a"] + first, "v": stored["b"] + first, "country": inside, "line": np.arange(len(km)) + line}
@@ -185,6 +190,7 @@ def add_access(
     draft: Draft, mode: str, stored: Mapping[str, NDArray[np.generic]], places: Mapping[str, NDArray[np.generic]],
     first: int, hubs: int, arrive: NDArray[np.int64], known: NDArray[np.bool_], country_ids: tuple[str, ...],
 ) -> None:
+    """Join ports both ways, facilities and markets one way each, to the network of one mode."""
     snap, rail = stored["snap"].astype(np.int64), mode == "rail"
     for port in (True, False):
         held = np.flatnonzero((snap >= 0) & known & ((places["kind"] == "port") == port))

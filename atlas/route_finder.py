@@ -4,27 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from shapely.geometry import LineString, mapping
 
 from atlas import geo
 from atlas.errors import BadInput, UnknownName, nearest
+from atlas.layers import Layers
 from atlas.network import Network
 from atlas.network_edges import AIR, MODES
 from atlas.way import Closures, Leg, Path, needs
-
-if TYPE_CHECKING:
-    from atlas.routing import Router
 
 MODE_NAMES = ("sea", "rail", "road", "air")
 MAX_ALTERNATIVES = 10
 USED_AGAIN = 1.4  # how much dearer an edge looks once a better route has it
 SAME_SHARE = 0.8  # routes that share more of their km than this are one route
 DECIMALS = 5
+
+
+class Router(Protocol):
+    """What a search needs of `routing.Router`, where each of these is described."""
+
+    network: Network
+    layers: Layers
+
+    def attach(self, points: Mapping[str, tuple[float, float, str | None]]) -> Router: ...
+    def by_sea_from(self, ids: Iterable[str]) -> Router: ...
+    def blocked(self, closures: Closures) -> NDArray[np.bool_]: ...
+    def edge_cost(self, commodity: str) -> NDArray[np.float64]: ...
+    def day_cost(self, commodity: str) -> float: ...
+    def matrix(
+        self, weight: NDArray[np.float64], blocked: NDArray[np.bool_], backward: bool = False
+    ) -> tuple[csr_matrix, NDArray[np.int64]]: ...
+    def edges_between(self, nodes: Sequence[int], open_arcs: NDArray[np.int64]) -> list[int]: ...
+    def describe(self, nodes: list[int], edges: list[int], commodity: str, names: tuple[str, str]) -> Path: ...
+    def geometry(self, path: Path) -> LineString: ...
 
 
 @dataclass(frozen=True)
