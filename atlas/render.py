@@ -77,6 +77,7 @@ def page(
             bloc=outcome.bloc,
             halted=any(data["halted"].values()),
             when=_when(outcome),
+            proof=_proof(outcome),
             drawn_note=_drawn_note(data["drawn"]),
             attribution=ATTRIBUTION,
             version=__version__,
@@ -153,6 +154,12 @@ def _has_halt(outcome: Any) -> bool:
 
 def _when(outcome: Any) -> str:
     return f"Year {outcome.summary['scenario']['year']}, tonnes a year"
+
+
+def _proof(outcome: Any) -> str:
+    """Return how well the answer is proved."""
+    worst = max((float(v) for c in outcome.summary["certificate"].values() for v in c.values()), default=0.0)
+    return f"Proved optimal by duality: residuals and gap at most {worst:.0e}." if worst <= 1e-6 else ""
 
 
 def _drawn_note(drawn: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The pages: atlas, a halt's map, data, about. They translate; what they show comes from the study."""
 
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 from urllib.parse import urlencode
@@ -98,14 +99,16 @@ def html_document(html: str, tiles: bool = False) -> Document:
 def _frame(outcome: Any, query: Query, path: str) -> dict[str, Any]:
     """Return what the web adds to a map: navigation, builder, links."""
     halts = list(outcome.summary["scenario"]["halts"])
-    address = urlencode([("halt", h) for h in halts] + ([("bloc", query.bloc)] if query.bloc != "us-allies" else []))
+    rest = [("open", o) for o in query.opened] + ([("on", query.on.isoformat())] if query.on else [])
+    own_bloc = [("bloc", query.bloc)] if query.bloc != "us-allies" else []
+    address = urlencode([("halt", h) for h in halts] + rest + own_bloc)
     tail = f"?{address}" if address else ""
     names = (("facilities", "Facilities"), ("flows", "Flows"), ("changes", "Changes"))
     links = [{"href": f"/api/solve{tail}", "text": "All figures (JSON)", "download": False}]
     links += [{"href": f"/api/layers/{n}.geojson{tail}", "text": f"{t} (GeoJSON)", "download": True} for n, t in names]
     return {
         "nav": _nav("/" if path == "/" else "/map"),
-        "builder": _builder(halts, query.bloc, folded=bool(halts)),
+        "builder": _builder(halts, query.bloc, rest, folded=bool(halts)),
         "builder_first": path == "/",
         "links": links,
         "scripts": ("builder.js",),
@@ -116,8 +119,8 @@ def _nav(here: str) -> list[dict[str, Any]]:
     return [{"href": href, "text": text, "here": href == here} for href, text in PAGES]
 
 
-def _builder(halts: list[str], bloc: str, folded: bool = False) -> Markup:
-    """Return the form that makes halts; folded where results come first."""
+def _builder(halts: list[str], bloc: str, rest: Sequence[tuple[str, str]] = (), folded: bool = False) -> Markup:
+    """Return the form that makes halts; `rest` goes along, folded where results come first."""
     study = _atlas().study
     template = environment().get_template("builder.html")
     return Markup(
@@ -125,6 +128,7 @@ def _builder(halts: list[str], bloc: str, folded: bool = False) -> Markup:
             halts=halts,
             bloc=bloc,
             folded=folded,
+            rest=rest,
             blocs=study.layers.bloc_names,
             names=Markup(json_text(_names(study))),
             presets=[(t, "/map?" + urlencode([("halt", h) for h in hs])) for t, hs in PRESETS if _known(hs, study)],

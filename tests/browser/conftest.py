@@ -28,14 +28,6 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def study() -> Any:
-    """The shipped study."""
-    from atlas import study as studies
-
-    return studies.open()
-
-
-@pytest.fixture(scope="session")
 def address(study: Any) -> Iterator[str]:
     """The address of a running server over the shipped study."""
     yield from served(study)
