@@ -62,7 +62,11 @@ def solve(lp: LinearProgramme, time_limit_s: float = 60.0) -> Optimum:
         status = h.getModelStatus()
     except Exception as e:
         raise SolverFailure(f"the solver stopped: {e}") from e
-    if passed == highspy.HighsStatus.kError or ran == highspy.HighsStatus.kError or status != highspy.HighsModelStatus.kOptimal:
+    if (
+        passed == highspy.HighsStatus.kError
+        or ran == highspy.HighsStatus.kError
+        or status != highspy.HighsModelStatus.kOptimal
+    ):
         raise SolverFailure(f"the solver found no optimum: {h.modelStatusToString(status)}")
     s = h.getSolution()
     x, y, d = np.array(s.col_value), np.array(s.row_dual), np.array(s.col_dual)
