@@ -91,7 +91,8 @@ class Outcome:
         """The answer in one sentence with figures."""
         s = self.summary
         after = s["baseline"] if self.is_baseline else s["halted"]
-        return sentence(s["baseline"], after, self.scenario.specs, self.bloc)
+        name = "" if self.scenario.name in ("halts", "scenario") else self.scenario.name
+        return sentence(s["baseline"], after, name, self.scenario.specs, self.bloc)
 
     @cached_property
     def flows(self) -> pd.DataFrame:

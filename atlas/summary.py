@@ -207,24 +207,24 @@ def replaced(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]]:
     )
 
 
-def sentence(baseline: Mapping[str, Any], halted: Mapping[str, Any], specs: Iterable[str], bloc: str) -> str:
-    """Say an answer in one sentence with figures."""
-    halts = ", ".join(specs)
+def sentence(baseline: Mapping[str, Any], halted: Mapping[str, Any], name: str, specs: Iterable[str], bloc: str) -> str:
+    """Say an answer in one sentence with figures; `name` is the scenario's, or empty."""
+    halts = f'"{name}"' if name else ", ".join(specs)
     inside, freight = "made inside it", "in freight, processing and duty"
     if not halts and baseline is halted:
         share = baseline["bloc_origin_share"]["magnet"]
         return (
             f"In 2024's pattern {baseline['supplied_t']:,.0f} t of magnets a year reach their users over "
-            f"{baseline['mean_km']:,.0f} km on average; {share:.0%} of what {bloc} buys is {inside}."
+            f"{baseline['mean_km']:,.0f} km on average; {share * 100:.0f} % of what {bloc} buys is {inside}."
         )
     more = max(halted["shortage_t"] - baseline["shortage_t"], 0.0)
     extra = (halted["unit_spend_usd_t"] / baseline["unit_spend_usd_t"] - 1) * 100
     part = more / halted["demand_t"]
-    short = f"{more:,.0f} t of magnets a year stay short ({part:.1%} of world demand)"
+    short = f"{more:,.0f} t of magnets a year stay short ({part * 100:.1f} % of world demand)"
     met, origin = halted["bloc_supplied_share"], halted["bloc_origin_share"]["magnet"]
     return (
         f"With {halts or 'this scenario'}, {short if more > 0.5 else 'no magnet stays short'}; {bloc} still gets "
-        f"{met:.0%} of its demand, {origin:.0%} of it {inside}, and a delivered tonne costs {extra:+.1f} % {freight}."
+        f"{met * 100:.0f} % of its demand, {origin * 100:.0f} % of it {inside}, and a delivered tonne costs {abs(extra):.1f} % {'more' if extra >= 0 else 'less'} {freight}."
     )
 
 
