@@ -114,8 +114,9 @@ def find(
         raise BadInput(problems)
     closures = Closures.of(close, open, router.layers)
     router = router.attach(points)
-    if "rail" not in modes and "road" not in modes:
-        router = router.by_sea_from(names)
+    afloat = [name for name in names if not router.network.places[name].country]
+    if "sea" in modes and ("rail" not in modes and "road" not in modes or afloat):
+        router = router.by_sea_from(afloat or names)
     return _search(router, (names[0], names[1]), commodity, frozenset(modes), closures, alternatives)
 
 

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 from atlas import geo
 from atlas.build_overlay import overlay
+from atlas.build_sea import in_waterway, land_km, segment_lines
 from atlas.config import data_dir
 from atlas.layers import Layers, open_layers
 from atlas.network import Network, load
@@ -224,3 +225,22 @@ def test_the_overlay_keeps_every_distance_between_terminals(seed: int) -> None:
     np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
     for start, end, run in zip(small.a, small.b, small.runs, strict=True):
         assert (run[0], run[-1]) == (small.nodes[start], small.nodes[end])
+
+
+def test_sea_lanes_keep_off_the_land(layers: Layers, network: Network) -> None:
+    strokes: set[tuple[tuple[float, float], tuple[float, float]]] = set()
+    ports = {tuple(np.round(xy, 3)) for xy in network.xy[: len(network.port_ids)]}
+    for edge in np.flatnonzero(network.edges.mode == SEA):
+        line = np.round(network.line(int(edge)), 4)
+        line[:, 0] = (line[:, 0] + 180) % 360 - 180
+        ends = [tuple(point) for point in line.tolist()]
+        strokes |= {(min(a, b), max(a, b)) for a, b in zip(ends[:-1], ends[1:], strict=True)}
+    # The lane from a port to the network may follow a river or a fjord; all others must not cut land.
+    lanes = [s for s in sorted(strokes) if not {tuple(np.round(end, 3)) for end in s} & ports]
+    points = np.array(sorted({end for lane in lanes for end in lane}))
+    number = {tuple(point): i for i, point in enumerate(points.tolist())}
+    lines = segment_lines(points, np.array([(number[a], number[b]) for a, b in lanes]))
+    land = np.array(shapely.get_parts(layers.countries.geometry.to_numpy()), dtype=object)
+    over = land_km(lines, land)[~in_waterway(lines)]
+    assert over.max() < 30  # the coast of the layer is coarser than the one the lanes were checked with
+    assert over.sum() < 700

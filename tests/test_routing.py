@@ -310,3 +310,24 @@ def test_closures_of_one_thread_never_show_in_another(router: Router, layers: La
                 for k in range(100)]
         for k, job in jobs:
             np.testing.assert_array_equal(job.result().cost_usd_t, want[k])
+
+
+def test_a_shut_border_can_be_opened(router: Router) -> None:
+    shut = router.route("kor-market", "chn-market", modes=["rail", "road"])
+    assert not shut.reachable
+    assert router.route("kor-market", "chn-market", modes=["rail", "road"], open=["KOR-PRK", "CHN-PRK"]).reachable
+
+
+def test_a_ship_at_sea_has_a_way(router: Router) -> None:
+    route = router.route((90.0, 0.0), "bayan-obo")
+    assert route.legs[0].mode == "sea"
+    assert route.ports
+    nowhere = router.route((0.0, -89.0), "JPYOK")
+    assert not nowhere.reachable
+    assert nowhere.reason
+
+
+@pytest.mark.parametrize("point", [(float("nan"), 0.0), (0.0, 91.0), (float("inf"), 0.0)])
+def test_points_off_the_globe_are_refused(router: Router, point: tuple[float, float]) -> None:
+    with pytest.raises(BadInput):
+        router.route(point, "CNSHA")
