@@ -1,9 +1,21 @@
 """What several tests share."""
 
+import os
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fake_outcome import fake_outcome
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache() -> Iterator[None]:
+    """Keep what the atlas remembers on disk away from the user's own cache, for processes started by tests too."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        if "ATLAS_CACHE_DIR" not in os.environ:
+            patch.setenv("ATLAS_CACHE_DIR", folder)
+        yield
 
 
 @pytest.fixture

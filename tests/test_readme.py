@@ -43,6 +43,8 @@ def test_solves_answer_in_order(tmp_path: Path) -> None:
 
 
 def test_every_command_is_told() -> None:
+    assert "atlas solve april-2025" in README
+    assert (ROOT / "layers" / "scenarios" / "april-2025.toml").is_file()
     told = set(re.findall(r"^\| `atlas ([a-z]+)", README, re.MULTILINE))
     assert told == set(cli.main.commands)
 
