@@ -124,9 +124,9 @@ def tonnes(value: float) -> str:
     """Return tonnes for people: 3 significant digits, thousands apart."""
     value = float(value)
     if abs(value) < 0.5:
-        return "0 t"
+        return "0\u00a0t"
     digits = 0 if abs(value) >= 100 else 1
-    return f"{value:,.{digits}f} t"
+    return f"{value:,.{digits}f}\u00a0t"
 
 
 def percent(share: float) -> str:
@@ -278,7 +278,7 @@ def _units(outcome: Any) -> Table:
     change = (table["halted_t"] - table["baseline_t"]).fillna(0.0)
     order = change.abs().sort_values(ascending=False, kind="stable").index[:12]
     names = outcome.layers.facilities["name"]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (str(names.get(i, i)), tonnes(table.at[i, "baseline_t"]), tonnes(table.at[i, "halted_t"]))
         for i in order
         if abs(change[i]) > 0.5

@@ -183,12 +183,12 @@ def _data_document() -> Document:
         if "source_id" in table and name != "sources":
             for source, count in table["source_id"].value_counts().items():
                 used[str(source)] = used.get(str(source), 0) + int(count)
+    cited = sorted(layers.sources.index, key=lambda i: (-used.get(str(i), 0), str(i)))
     sources = [
         {"id": str(i), "title": str(r["title"]) or str(i), "url": web_address(r["url"]),
          "publisher": str(r["publisher"]), "licence": str(r["licence"]), "count": used.get(str(i), 0)}
-        for i, r in layers.sources.iterrows()
+        for i, r in layers.sources.loc[cited].iterrows()
     ]  # fmt: skip
-    sources.sort(key=lambda s: (-s["count"], s["id"]))
     downloads = [(n, TITLES[n]) for n in LAYERS]
     return _plain("data.html", "/data", counts=counts, downloads=downloads, sources=sources, attribution=ATTRIBUTION)
 

@@ -254,7 +254,7 @@ def test_words_carry_figures() -> None:
     said = words(fake_outcome())
     assert said.title == "Halted: exports of China (magnets)"
     cards = {c.label: c.value for c in said.cards}
-    assert cards["Magnets short"] == "23,400 t"
+    assert cards["Magnets short"] == "23,400\u00a0t"
     assert cards["Allied demand met"] == "41.5 %"
     assert cards["Cost of supply"] == "+234 USD/t"
     captions = [t.caption for t in said.tables]
@@ -284,7 +284,7 @@ def test_halts_in_words(spec: str, text: str) -> None:
 
 
 def test_figures_in_words() -> None:
-    assert [tonnes(v) for v in (0.2, 3.14159, 12345.6)] == ["0 t", "3.1 t", "12,346 t"]
+    assert [tonnes(v) for v in (0.2, 3.14159, 12345.6)] == ["0\u00a0t", "3.1\u00a0t", "12,346\u00a0t"]
     assert [percent(v) for v in (0, 0.0001, 0.1234, 0.99999, 1)] == ["0 %", "<0.1 %", "12.3 %", "99.9 %", "100 %"]
     assert amount(123456.7) == 123500
     assert amount(float("nan")) is None

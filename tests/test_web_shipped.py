@@ -80,7 +80,7 @@ def test_figures_agree_between_page_api_and_study(client: FlaskClient, study: An
     spec = "country:CHN/magnet"
     summary = study.solve([spec]).summary
     assert client.get(f"/api/solve?halt={spec}").get_json() == summary
-    assert f"{summary['halted']['shortage_t']:,.0f} t" in client.get(f"/map?halt={spec}").text
+    assert f"{summary['halted']['shortage_t']:,.0f}\u00a0t" in client.get(f"/map?halt={spec}").text
 
 
 def test_other_blocs_and_opened_passages(client: FlaskClient) -> None:
