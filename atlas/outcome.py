@@ -11,6 +11,7 @@ from scipy import sparse
 from shapely import LineString
 
 from atlas.certificate import check_arrays
+from atlas.halt_words import describe
 from atlas.layers import Layers
 from atlas.readback import FLOW_COLUMNS, Reading, changes
 from atlas.routing import Router
@@ -29,6 +30,13 @@ class Solved:
     reading: Reading
     router: Router
     certificate: Mapping[str, float]
+    _summaries: dict[frozenset[str], dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    def summary(self, bloc: frozenset[str], usgs_share: pd.Series) -> dict[str, Any]:
+        """Return S of the contract for a bloc's countries; made once for each bloc."""
+        if bloc not in self._summaries:
+            self._summaries[bloc] = rounded(state_summary(self.world, self.reading, bloc, usgs_share))
+        return self._summaries[bloc]
 
     @cached_property
     def arrays(self) -> dict[str, Any]:
@@ -64,12 +72,8 @@ class Outcome:
         """The answer as `solve --json` prints it, floats at six significant digits."""
         fac = self.layers.facilities
         share = (fac["usgs_output_t"] / fac["output_t"].where(fac["output_t"] > 0)).astype(float)
-        before = state_summary(self.baseline.world, self.baseline.reading, self.bloc_countries, share)
-        after = (
-            before
-            if self.is_baseline
-            else state_summary(self.halted.world, self.halted.reading, self.bloc_countries, share)
-        )
+        before = self.baseline.summary(self.bloc_countries, share)
+        after = self.halted.summary(self.bloc_countries, share)
         whole = {
             "scenario": {
                 "name": self.scenario.name,
@@ -91,8 +95,10 @@ class Outcome:
         """The answer in one sentence with figures."""
         s = self.summary
         after = s["baseline"] if self.is_baseline else s["halted"]
-        name = "" if self.scenario.name in ("halts", "scenario") else self.scenario.name
-        return sentence(s["baseline"], after, name, self.scenario.specs, self.bloc)
+        named = self.scenario.name not in ("halts", "scenario")
+        halts = [describe(h, self.layers) for h in self.scenario.specs]
+        what = f'"{self.scenario.name}"' if named else f"{'; '.join(halts)} halted"
+        return sentence(s["baseline"], after, "" if self.is_baseline else what, self.bloc)
 
     @cached_property
     def flows(self) -> pd.DataFrame:

@@ -1,12 +1,11 @@
 """The words and figures beside a map: title, cards and tables, read off an outcome and rounded for people."""
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from atlas.render_style import COMMODITY_LABELS, STAGE_LABELS
+from atlas.halt_words import country_name, describe
+from atlas.render_style import COMMODITY_LABELS
 
-ELEMENTS = ("Nd", "Pr", "Dy", "Tb")
 UNNAMED = ("", "halts", "scenario", "baseline")  # names given where the user gave none
 
 
@@ -77,47 +76,6 @@ def default_title(outcome: Any) -> str:
     shown = [describe(h, outcome.layers) for h in halts[:2]]
     more = f" and {len(halts) - 2} more" if len(halts) > 2 else ""
     return "Halted: " + "; ".join(shown) + more
-
-
-def describe(spec: str, layers: Any) -> str:
-    """Return a halt in words: `country:CHN@0.5/magnet` as "half of China's exports (magnets)"."""
-    match = re.match(r"([a-z]+):([^@]*?)(?:@([0-9.eE+-]+))?(?:/([^@]*))?\Z", _filter_last(spec))
-    if not match:
-        return spec
-    kind, target, share, chosen = match.groups()
-    part = "" if share is None else f"{100 * float(share):.3g} % of "
-    only = ""
-    if chosen and kind != "stage":
-        only = (
-            " ("
-            + ", ".join(COMMODITY_LABELS.get(c, c).lower() if c not in ELEMENTS else c for c in chosen.split(","))
-            + ")"
-        )
-    if kind == "country":
-        first, _, to = target.partition(":")
-        where = f" to {_country(to, layers)}" if to else ""
-        return f"{part}exports of {_country(first, layers)}{where}{only}"
-    if kind == "stage":
-        country, _, stage = target.partition("/")
-        stage = stage or (chosen or "")
-        return f"{part}{STAGE_LABELS.get(stage, stage).lower()} in {_country(country, layers)}"
-    if kind == "border":
-        return f"{part}border {' – '.join(_country(c, layers) for c in target.split('-'))}{only}"
-    named = {"facility": "facilities", "port": "ports", "passage": "passages", "operator": "operators"}.get(kind)
-    table = getattr(layers, named, None) if named else None
-    if table is not None and target in table.index:
-        target = str(table.at[target, "name"])
-    word = {"port": "port of ", "operator": "all units of ", "site": "site "}.get(kind, "")
-    return f"{part}{word}{target}{only}"
-
-
-def _filter_last(spec: str) -> str:
-    """Return the spec with a stage target kept apart from a filter."""
-    return spec.replace(">", ":")
-
-
-def _country(iso3: str, layers: Any) -> str:
-    return str(layers.countries["name"].get(iso3, iso3))
 
 
 def tonnes(value: float) -> str:
@@ -244,7 +202,7 @@ def _shortage(outcome: Any, state: dict[str, Any], by: str) -> Table:
     short = {k: v for k, v in state.get(f"shortage_by_{by}", {}).items() if v > 0.5}
     total = max(float(state["shortage_t"]), 1e-9)
     rows = sorted(short.items(), key=lambda kv: (-kv[1], kv[0]))[:12]
-    name = (lambda k: _country(k, outcome.layers)) if by == "country" else (lambda k: str(k).replace("_", " "))
+    name = (lambda k: country_name(k, outcome.layers)) if by == "country" else (lambda k: str(k).replace("_", " "))
     return Table(
         f"Short by {by}",
         (by.capitalize(), "Short", "Part"),
@@ -259,10 +217,11 @@ def _replaced(outcome: Any) -> Table:
         ("Importer", "Commodity", "From", "To", "Tonnes"),
         [
             (
-                _country(r["importer"], outcome.layers),
+                country_name(r["importer"], outcome.layers),
                 COMMODITY_LABELS.get(r["commodity"], r["commodity"]),
-                _country(r["from_country"], outcome.layers),
-                _country(r["to_country"], outcome.layers) + (" ★" if r["to_country"] in outcome.bloc_countries else ""),
+                country_name(r["from_country"], outcome.layers),
+                country_name(r["to_country"], outcome.layers)
+                + (" ★" if r["to_country"] in outcome.bloc_countries else ""),
                 tonnes(r["tonnes"]),
             )
             for r in rows
@@ -299,7 +258,7 @@ def _throughput(outcome: Any, base: dict[str, Any], halted: dict[str, Any], kind
     if kind == "passage":
         name = {k: str(passages.at[k, "name"]) if k in passages.index else k for k in ids}
     else:
-        name = {k: " – ".join(_country(c, outcome.layers) for c in k.split("-")) for k in ids}
+        name = {k: " – ".join(country_name(c, outcome.layers) for c in k.split("-")) for k in ids}
     heads = ("Passage" if kind == "passage" else "Border", "Before", "After") if halt else (kind.capitalize(), "Tonnes")
     rows = [(name[k], tonnes(before.get(k, 0)), tonnes(after.get(k, 0)))[: len(heads)] for k in ids]
     return Table(

@@ -1,7 +1,7 @@
 """The figures of an answer: `solve --json`, who replaces whom, where a bloc's magnets come from, one sentence."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -207,11 +207,10 @@ def replaced(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]]:
     )
 
 
-def sentence(baseline: Mapping[str, Any], halted: Mapping[str, Any], name: str, specs: Iterable[str], bloc: str) -> str:
-    """Say an answer in one sentence with figures; `name` is the scenario's, or empty."""
-    halts = f'"{name}"' if name else ", ".join(specs)
+def sentence(baseline: Mapping[str, Any], halted: Mapping[str, Any], what: str, bloc: str) -> str:
+    """Say an answer in one sentence with figures; `what` names what is halted, empty for the baseline."""
     inside, freight = "made inside it", "in freight, processing and duty"
-    if not halts and baseline is halted:
+    if not what:
         share = baseline["bloc_origin_share"]["magnet"]
         return (
             f"In 2024's pattern {baseline['supplied_t']:,.0f} t of magnets a year reach their users over "
@@ -225,7 +224,7 @@ def sentence(baseline: Mapping[str, Any], halted: Mapping[str, Any], name: str, 
     short = f"{more:,.0f} t of magnets a year stay short ({part * 100:.1f} % of world demand)"
     met, origin = halted["bloc_supplied_share"], halted["bloc_origin_share"]["magnet"]
     return (
-        f"With {halts or 'this scenario'}, {short if more > 0.5 else 'no magnet stays short'}; {bloc} still gets "
+        f"With {what}, {short if more > 0.5 else 'no magnet stays short'}; {bloc} still gets "
         f"{met * 100:.0f} % of its demand, {origin * 100:.0f} % of it {inside}, and {cost}."
     )
 

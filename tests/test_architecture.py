@@ -23,7 +23,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("way", "route_finder", "routing"),
     ("world", "solver", "model", "lane_routes", "programme"),
     ("certificate",),
-    ("halt", "scenario", "restriction", "solving", "readback", "summary", "changed_layers", "outcome", "memory"),
+    ("halt", "halt_words", "scenario", "restriction", "solving", "readback", "summary", "changed_layers", "outcome", "memory"),
     ("stored",),
     ("study",),
     ("export_files", "export_geojson", "export_network", "export", "render_style", "render_words", "render_arcs", "render_data", "render_map", "render"),

@@ -270,7 +270,7 @@ def test_words_carry_figures() -> None:
         ("country:CHN", "exports of China"),
         ("country:CHN:USA@0.5/Dy,magnet", "50 % of exports of China to United States (Dy, magnets)"),
         ("country:CHN:us-allies", "exports of China to us-allies"),
-        ("stage:CHN/metal@0.5", "50 % of metal and alloy in China"),
+        ("stage:CHN/metal@0.5", "50 % of metal making in China"),
         ("facility:kuantan", "Lynas Malaysia"),
         ("operator:lynas", "all units of Lynas Rare Earths"),
         ("port:CNSHA", "port of Shanghai"),
