@@ -83,11 +83,11 @@ def layer(name: str) -> Response:
 
 @api.get("/api/find")
 def find() -> Response:
-    """Find ids by name: `q`, and kinds as a comma list."""
+    """Find ids by name: `q` (or `text`, as the command calls it), and kinds as a comma list."""
     atlas = _atlas()
-    found = parameters(request, ("q", "kind"), atlas.settings)
+    found = parameters(request, ("q", "text", "kind"), atlas.settings)
     problems: list[str] = []
-    text = single(found, "q", "", problems)
+    text = single(found, "q", "", problems) or single(found, "text", "", problems)
     if not text:
         problems.append("q: expected a text to look for")
     if problems:
