@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from atlas import geo, network
 from atlas.errors import BadInput, UnknownName, WriteFailure, nearest
 from atlas.export_files import check_target_file, check_target_folder, write_file, write_folder
-from atlas.export_geojson import collection_text, plain
+from atlas.export_geojson import Encoded, collection_text, plain
 from atlas.export_network import network_table
 
 LAYERS = ("facilities", "ports", "passages", "network", "flows", "changes")
@@ -131,10 +131,11 @@ def write_outcome(outcome: Any, out_dir: str | Path, force: bool = False, *, pag
     html = page if isinstance(page, str) else page()
     shapes: Shapes = {}
     tables = {name: layer_table(outcome, name, shapes) for name in LAYERS if name != "network"}
+    encoded: Encoded = {}
     summary = json.dumps(outcome.summary, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
     def geojson(layer: str) -> Callable[[Path], None]:
-        return lambda fresh: _write_text(collection_text(tables[layer], _members(outcome, layer)), fresh)
+        return lambda fresh: _write_text(collection_text(tables[layer], _members(outcome, layer), encoded), fresh)
 
     write_folder(folder, {
         "summary.json": lambda fresh: _write_text(summary, fresh),

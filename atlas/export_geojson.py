@@ -7,6 +7,7 @@ and a bbox whose west edge is greater than its east edge where the data cross th
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, TypeAlias
@@ -28,24 +29,29 @@ MEDIA_TYPE = "application/geo+json"
 # (west, east, south, north) of one part that does not cross the antimeridian
 Extent: TypeAlias = tuple[float, float, float, float]
 Member: TypeAlias = dict[str, Any]
+Encoded: TypeAlias = dict[int, tuple[str, list[Extent]]]  # by identity of the shape
 
 
+_EXPONENT = re.compile(r"-?\d(?:\.\d+)?e-\d+")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def collection_text(table: gpd.GeoDataFrame, members: Mapping[str, Any] | None = None) -> str:
+def collection_text(
+    table: gpd.GeoDataFrame, members: Mapping[str, Any] | None = None, encoded: Encoded | None = None
+) -> str:
     """Return a FeatureCollection as text, one feature a line.
 
     `table` is indexed by feature id (made text); every other column becomes a property. `members` are extra members of
-    the collection (attribution, licence). Longitudes may be continuous beyond +-180. Raises LayerError where a
-    coordinate is not a finite number, or an id stands twice.
+    the collection (attribution, licence). `encoded` keeps the text of shapes that several collections share, as long as
+    the caller keeps those shapes alive. Longitudes may be continuous beyond +-180. Raises LayerError where a coordinate
+    is not a finite number, or an id stands twice.
     """
     ids = [str(i) for i in table.index]
     if len(set(ids)) != len(ids):
         twice = sorted({i for i in ids if ids.count(i) > 1}) if len(ids) < 5000 else []
         raise LayerError(f"feature ids stand twice: {', '.join(twice[:5]) or 'in a large table'}")
     properties = _properties(table.drop(columns=table.geometry.name))
-    known: dict[int, tuple[str, list[Extent]]] = {}  # routes are shared by many flows: encode each once
+    known: Encoded = {} if encoded is None else encoded  # routes are shared by many flows: encode each once
     features: list[str] = []
     extents: set[Extent] = set()
     for feature_id, props, shape in zip(ids, properties, table.geometry.to_numpy(), strict=True):
@@ -53,20 +59,26 @@ def collection_text(table: gpd.GeoDataFrame, members: Mapping[str, Any] | None =
             known[id(shape)] = geometry_text(shape, feature_id)
         text, parts = known[id(shape)]
         extents.update(parts)
-        box = "" if shape is None or isinstance(shape, Point) or not parts else f',"bbox":{dump(bbox(parts))}'
+        box = "" if shape is None or isinstance(shape, Point) or not parts else f',"bbox":{_numbers(bbox(parts))}'
         features.append(
             f'{{"type":"Feature","id":{dump(feature_id)}{box},"geometry":{text},"properties":{dump(props)}}}'
         )
-    head = {"type": "FeatureCollection", **(members or {})}
+    head = dump({"type": "FeatureCollection", **(members or {})})[:-1]
     if extents:
-        head["bbox"] = bbox(extents)
-    return dump(head)[:-1] + ',"features":[\n' + ",\n".join(features) + "\n]}\n"
+        head += f',"bbox":{_numbers(bbox(extents))}'
+    return head + ',"features":[\n' + ",\n".join(features) + "\n]}\n"
 
 
 def geometry_text(geometry: BaseGeometry | None, name: str = "geometry") -> tuple[str, list[Extent]]:
     """Return (GeoJSON text, extents of the parts) of a geometry; `null` where nothing is left of it."""
     member, parts = geometry_member(geometry, name)
-    return dump(member), parts
+    return _numbers(member), parts
+
+
+def _numbers(value: Any) -> str:
+    """Return a geometry or bbox as JSON without exponents: 2e-05 is right, but readers that count decimals stumble."""
+    text = dump(value)
+    return _EXPONENT.sub(lambda m: f"{float(m.group()):.{DECIMALS}f}", text) if "e-" in text else text
 
 
 def geometry_member(geometry: BaseGeometry | None, name: str = "geometry") -> tuple[Member | None, list[Extent]]:

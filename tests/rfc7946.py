@@ -2,9 +2,13 @@
 
 import json
 import math
+import re
 from typing import Any
 
-DEPTH = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
+import numpy as np
+from numpy.typing import NDArray
+
+KINDS = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon")
 
 
 def problems(text: str) -> list[str]:
@@ -15,21 +19,17 @@ def problems(text: str) -> list[str]:
         found.append(f"{value} is not JSON")
         return 0.0
 
-    def decimal(value: str) -> float:
-        if "." in value and len(value.split(".")[1].split("e")[0]) > 7:
-            long.append(value)
-        return float(value)
-
-    long: list[str] = []
-    doc = json.loads(text, parse_constant=refuse, parse_float=decimal)
+    doc = json.loads(text, parse_constant=refuse)
     if doc.get("type") != "FeatureCollection":
         found.append("not a FeatureCollection")
+    if re.search(r"[\[,]-?\d(?:\.\d+)?e[-+]?\d+[\],]", text):
+        found.append("a coordinate with an exponent, which readers that count decimals misread")
     if "crs" in doc:
         found.append("has a crs member")
     ids = [f.get("id") for f in doc["features"]]
     if not all(isinstance(i, str) and i for i in ids) or len(set(ids)) != len(ids):
         found.append("ids are not unique texts")
-    boxes = []
+    boxes: list[NDArray[np.float64]] = []
     for f in doc["features"]:
         if f.get("type") != "Feature" or "geometry" not in f or not isinstance(f.get("properties"), dict):
             found.append(f"{f.get('id')}: not a Feature")
@@ -39,77 +39,79 @@ def problems(text: str) -> list[str]:
         geometry = f["geometry"]
         if geometry is None:
             continue
-        found += [f"{f['id']}: {p}" for p in geometry_problems(geometry)]
+        wrong = geometry_problems(geometry)
+        found += [f"{f['id']}: {p}" for p in wrong]
+        if wrong:
+            continue
         if "bbox" in f:
             found += [f"{f['id']}: {p}" for p in bbox_problems(f["bbox"], positions(geometry))]
-        boxes += positions(geometry)
+        boxes.append(positions(geometry))
     if boxes:
         if "bbox" not in doc:
             found.append("no bbox")
         else:
-            found += bbox_problems(doc["bbox"], boxes)
+            found += bbox_problems(doc["bbox"], np.vstack(boxes))
     return found
 
 
-def coordinate_decimals(text: str) -> int:
-    """Return the largest number of decimals of any coordinate."""
-    most = 0
-    doc = json.loads(text, parse_float=str)
-    for f in doc["features"]:
-        for x, y in positions(f["geometry"]) if f["geometry"] else []:
-            for value in (str(x), str(y)):
-                assert "e" not in value.lower(), value
-                most = max(most, len(value.partition(".")[2]))
-    return most
+def parts(geometry: dict[str, Any]) -> list[tuple[Any, bool]]:
+    """Return (coordinates, whether a hole) of every point list, line or ring of a geometry."""
+    kind, coordinates = geometry["type"], geometry["coordinates"]
+    if kind == "Point":
+        return [([coordinates], False)]
+    if kind in ("MultiPoint", "LineString"):
+        return [(coordinates, False)]
+    if kind == "MultiLineString":
+        return [(line, False) for line in coordinates]
+    return [(r, i > 0) for p in ([coordinates] if kind == "Polygon" else coordinates) for i, r in enumerate(p)]
 
 
-def positions(geometry: dict[str, Any]) -> list[list[float]]:
-    """Return all positions of a geometry."""
-    level: list[Any] = [geometry["coordinates"]]
-    for _ in range(DEPTH[geometry["type"]]):
-        level = [item for items in level for item in items]
-    return level
+def positions(geometry: dict[str, Any]) -> NDArray[np.float64]:
+    """Return all positions of a geometry, (n, 2)."""
+    return np.vstack([np.asarray(part, dtype=float) for part, _ in parts(geometry)])
 
 
 def geometry_problems(geometry: dict[str, Any]) -> list[str]:
     """Return what is wrong with a geometry object."""
-    if geometry["type"] not in DEPTH:
+    if geometry["type"] not in KINDS:
         return [f"type {geometry['type']}"]
     out = []
-    for p in positions(geometry):
-        if len(p) != 2 or not all(isinstance(v, int | float) and math.isfinite(v) for v in p):
-            out.append(f"position {p}")
-        elif abs(p[0]) > 180 or abs(p[1]) > 90:
-            out.append(f"position off the globe {p}")
-    kind, coordinates = geometry["type"], geometry["coordinates"]
-    lines = {"LineString": [coordinates], "MultiLineString": coordinates}.get(kind, [])
-    polygons = {"Polygon": [coordinates], "MultiPolygon": coordinates}.get(kind, [])
-    for line in lines:
-        if len(line) < 2:
-            out.append("line of one position")
-        if any(abs(a[0] - b[0]) > 180 for a, b in zip(line, line[1:], strict=False)):
-            out.append("line jumps across the antimeridian")
-    for polygon in polygons:
-        for i, ring in enumerate(polygon):
-            if len(ring) < 4 or ring[0] != ring[-1]:
-                out.append("ring not closed")
-            area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(ring, ring[1:], strict=False))
-            if (area > 0) != (i == 0):
-                out.append("ring against the right-hand rule")
+    for part, hole in parts(geometry):
+        if not all(len(p) == 2 for p in part):
+            out.append("a position has not two numbers")
+            continue
+        xy = np.asarray(part, dtype=float)
+        if not np.isfinite(xy).all() or (np.abs(xy) > (180.0, 90.0)).any():
+            out.append("a position off the globe")
+        if (np.round(xy, 7) != xy).any():
+            out.append("more than 7 decimals")
+        if "Point" in geometry["type"]:
+            continue
+        if len(xy) < 2:
+            out.append("a line of one position")
+        if (np.abs(np.diff(xy[:, 0])) > 180).any():
+            out.append("a jump across the antimeridian")
+        if "Polygon" in geometry["type"]:
+            if len(xy) < 4 or (xy[0] != xy[-1]).any():
+                out.append("a ring that is not closed")
+            area = float(np.sum(xy[:-1, 0] * xy[1:, 1] - xy[1:, 0] * xy[:-1, 1]))
+            if (area > 0) == hole:
+                out.append("a ring against the right-hand rule")
     return out
 
 
-def bbox_problems(bbox: list[float], points: list[list[float]]) -> list[str]:
+def bbox_problems(bbox: list[float], points: NDArray[np.float64]) -> list[str]:
     """Return what is wrong with a bbox that should hold all points tightly, across the antimeridian too."""
     if len(bbox) != 4 or not all(math.isfinite(v) for v in bbox):
         return [f"bbox {bbox}"]
     west, south, east, north = bbox
+    x, y = points[:, 0], points[:, 1]
     out = []
-    if [south, north] != [min(p[1] for p in points), max(p[1] for p in points)]:
+    if [south, north] != [y.min(), y.max()]:
         out.append(f"bbox {bbox} is not tight north or south")
-    inside = (lambda x: west <= x <= east) if west <= east else (lambda x: x >= west or x <= east)
-    if not all(inside(p[0]) for p in points):
+    inside = (x >= west) & (x <= east) if west <= east else (x >= west) | (x <= east)
+    if not inside.all():
         out.append(f"bbox {bbox} leaves points out")
-    if not {west, east} <= {p[0] for p in points}:
+    if not (x == west).any() or not (x == east).any():
         out.append(f"bbox {bbox} is not tight east or west")
     return out
