@@ -23,6 +23,21 @@ class Way:
     tolls: tuple[tuple[Thing, float], ...] = ()
 
 
+class Traced:
+    """A table that remembers the paths traced in it: unhalted lanes ask for the same ones again and again."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._paths: dict[tuple[int, int], Path] = {}
+
+    def path(self, origin: int, destination: int) -> Path:
+        """Return the path of one cell."""
+        cell = (origin, destination)
+        if cell not in self._paths:
+            self._paths[cell] = self.table.trace(origin, destination)
+        return self._paths[cell]
+
+
 @dataclass(frozen=True)
 class RouteSet:
     """Route options of lanes; arrays run over options (n,).
@@ -39,7 +54,7 @@ class RouteSet:
     table: np.ndarray
     cell: np.ndarray
     uses: Mapping[Thing, np.ndarray]
-    tables: Sequence[Table] = field(repr=False, default=())
+    tables: Sequence[Traced] = field(repr=False, default=())
 
     @property
     def options(self) -> Options:
@@ -49,7 +64,7 @@ class RouteSet:
     def path(self, option: int) -> Path:
         """Trace one option's path."""
         o, d = self.cell[option]
-        return self.tables[self.table[option]].trace(int(o), int(d))
+        return self.tables[self.table[option]].path(int(o), int(d))
 
     def plus(self, other: "RouteSet") -> "RouteSet":
         """Return both sets' options, `other` after these."""
@@ -66,7 +81,7 @@ class RouteSet:
 _ARRAYS = ("lane", "freight_usd_t", "tariff_usd_t", "distance_km", "days", "table", "cell")
 
 
-def joined(parts: Sequence[RouteSet], tables: Sequence[Table]) -> RouteSet:
+def joined(parts: Sequence[RouteSet], tables: Sequence[Traced]) -> RouteSet:
     """Return the options of all parts, which share `tables`; every part watches the same things."""
     arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
     uses = {k: np.concatenate([p.uses[k] for p in parts]) for k in parts[0].uses}
@@ -79,7 +94,7 @@ class LaneRouter:
     def __init__(self, world: World, router: Router, tariff_usd_t: np.ndarray, remember: int = 24) -> None:
         self.world, self.router, self.tariff_usd_t = world, router, tariff_usd_t
         self._remember = remember
-        self._tables: dict[Hashable, Table] = {}
+        self._tables: dict[Hashable, Traced] = {}
         self._ends: dict[str, tuple[list[str], list[str]]] = {}
         self._cells = np.zeros((len(world.lanes), 2), dtype=np.int32)
         for commodity, part in world.lanes.groupby("commodity", sort=True):
@@ -97,13 +112,13 @@ class LaneRouter:
         """
         watch = tuple(sorted(watch))
         chosen: list[RouteSet] = []
-        tables: list[Table] = []
+        tables: list[Traced] = []
         for commodity in sorted(self._ends):
             mine = self._commodity == commodity
             for w in sorted(set(way_of_lane[mine].tolist()) - {-1}) or [None]:
                 table = self._table(commodity, ways[w] if w is not None else Way(), watch)
                 lanes = np.flatnonzero(mine & (way_of_lane == w)) if w is not None else np.zeros(0, dtype=np.int64)
-                chosen.append(self._pick(table, lanes, len(tables), watch))
+                chosen.append(self._pick(table.table, lanes, len(tables), watch))
                 tables.append(table)
         merged = joined(chosen, tables)
         return merged.only(np.argsort(merged.lane, kind="stable"))
@@ -123,7 +138,7 @@ class LaneRouter:
             uses={k: np.asarray(table.uses[k])[o, d] for k in watch},
         )
 
-    def _table(self, commodity: str, way: Way, watch: tuple[Thing, ...]) -> Table:
+    def _table(self, commodity: str, way: Way, watch: tuple[Thing, ...]) -> Traced:
         key = (commodity, way, watch)
         if key not in self._tables:
             if len(self._tables) >= self._remember and way.tolls == ():
@@ -137,8 +152,8 @@ class LaneRouter:
                 avoid_countries=way.avoid,
             )
             if way.tolls:
-                return table
-            self._tables[key] = table
+                return Traced(table)
+            self._tables[key] = Traced(table)
         return self._tables[key]
 
     def _forget(self) -> None:

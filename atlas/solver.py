@@ -39,6 +39,7 @@ def solve(lp: LinearProgramme, time_limit_s: float = 60.0) -> Optimum:
     for option, value in (
         ("output_flag", False),
         ("solver", "simplex"),
+        ("presolve", "off"),
         ("simplex_strategy", 1),
         ("threads", 1),
         ("parallel", "off"),
