@@ -5,7 +5,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 
-def open(layers: Any = None, year: int = 2024) -> Any:  # noqa: A001
+def open(layers: Any = None, year: int = 2024) -> Any:
     """Open a study on the shipped layers, or with those at `layers` laid over them; see `study.Study`."""
     from atlas.study import open as open_study
 
