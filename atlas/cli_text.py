@@ -121,9 +121,9 @@ def _totals(bloc: str, base: Mapping[str, Any], halted: Mapping[str, Any]) -> st
     share(f"demand met in {bloc}", base["bloc_supplied_share"], halted["bloc_supplied_share"])
     for stage, value in base["bloc_origin_share"].items():
         share(f"  of which {stage} inside", value, halted["bloc_origin_share"].get(stage))
-    add("spending, million USD", "spend_usd", 1e6)
+    add("spending, million USD", "spend_usd", 1e6, 1)
     add("spending per tonne, USD/t", "unit_spend_usd_t")
-    add("objective, million USD", "objective_usd", 1e6)
+    add("objective, million USD", "objective_usd", 1e6, 1)
     add("mean days under way", "mean_days", digits=1)
     add("mean distance, km", "mean_km")
     return table(("", "baseline", "halted", "change"), rows)
@@ -131,8 +131,12 @@ def _totals(bloc: str, base: Mapping[str, Any], halted: Mapping[str, Any]) -> st
 
 def _stages(base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
     rows = []
+    same: list[str] = []
     for stage in list(dict.fromkeys([*base["stage_output_t"], *halted["stage_output_t"]])):
         a, b = base["stage_output_t"].get(stage, {}), halted["stage_output_t"].get(stage, {})
+        if base is not halted and all(abs(a.get(c, 0.0) - b.get(c, 0.0)) < 0.5 for c in {*a, *b}):
+            same.append(stage)
+            continue
         total_a, total_b = sum(a.values()), sum(b.values())
         rows.append((stage, "world", tonnes(total_a), "", tonnes(total_b), "", signed(total_b - total_a)))
         moved = sorted({*a, *b}, key=lambda c: (-max(a.get(c, 0.0), b.get(c, 0.0)), c))
@@ -140,10 +144,9 @@ def _stages(base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
             x, y = a.get(c, 0.0), b.get(c, 0.0)
             part = [percent(v / t) if t else "-" for v, t in ((x, total_a), (y, total_b))]
             rows.append(("", c, tonnes(x), part[0], tonnes(y), part[1], signed(y - x)))
-    if not rows:
-        return ""
     head = ("output, t", "", "baseline", "share", "halted", "share", "change")
-    return table(head, rows, left=2)
+    text = [table(head, rows, left=2)] if rows else []
+    return "\n".join(text + [f"every country's output stays as it is: {', '.join(same)}"] * bool(same))
 
 
 def _shortage(by: str, base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
