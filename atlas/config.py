@@ -16,7 +16,7 @@ SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
     ("max_request_bytes", 1_000_000, "bytes", "a larger request is refused with 413"),
     ("max_halts", 50, "", "most halts in one question"),
     ("max_text_length", 200, "characters", "longest name or spec accepted in an address"),
-    ("cache_outcomes", 64, "", "outcomes a running server remembers"),
+    ("cache_outcomes", 32, "", "outcomes a running server remembers"),
     ("solve_time_limit_s", 60.0, "s", "time after which a solve is given up"),
     ("solve_slots", 2, "", "solves that run at once in a server; more wait"),
     ("solve_queue", 8, "", "solves that may wait in a server; more are refused with 503"),
@@ -35,7 +35,7 @@ class Settings:
     max_request_bytes: int = 1_000_000
     max_halts: int = 50
     max_text_length: int = 200
-    cache_outcomes: int = 64
+    cache_outcomes: int = 32
     solve_time_limit_s: float = 60.0
     solve_slots: int = 2
     solve_queue: int = 8

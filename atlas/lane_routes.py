@@ -91,7 +91,7 @@ def joined(parts: Sequence[RouteSet], tables: Sequence[Traced]) -> RouteSet:
 class LaneRouter:
     """Routes the lanes of one world; remembers the tables it made."""
 
-    def __init__(self, world: World, router: Router, tariff_usd_t: np.ndarray, remember: int = 24) -> None:
+    def __init__(self, world: World, router: Router, tariff_usd_t: np.ndarray, remember: int = 10) -> None:
         self.world, self.router, self.tariff_usd_t = world, router, tariff_usd_t
         self._remember = remember
         self._tables: dict[Hashable, Traced] = {}

@@ -13,7 +13,7 @@ from shapely import LineString
 from atlas.certificate import check_arrays
 from atlas.halt_words import describe
 from atlas.layers import Layers
-from atlas.readback import FLOW_COLUMNS, Reading, changes
+from atlas.readback import FLOW_COLUMNS, Reading, changes, read
 from atlas.routing import Router
 from atlas.scenario import Scenario
 from atlas.solving import State
@@ -23,13 +23,18 @@ from atlas.world import World
 
 @dataclass(frozen=True)
 class Solved:
-    """One state of one world, solved and read back, with its certificate."""
+    """One state of one world, solved and read back, with its certificate.
+
+    `arrays` is the programme with its primal and dual, as stored for `--check`; `empty_caps` names partial halts of
+    what carries nothing. Route tables are let go once read: they are most of a state's memory.
+    """
 
     world: World
-    state: State
     reading: Reading
     router: Router
     certificate: Mapping[str, float]
+    arrays: Mapping[str, Any] = field(repr=False)
+    empty_caps: tuple[str, ...] = ()
     _summaries: dict[frozenset[str], dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def summary(self, bloc: frozenset[str], usgs_share: pd.Series) -> dict[str, Any]:
@@ -37,11 +42,6 @@ class Solved:
         if bloc not in self._summaries:
             self._summaries[bloc] = rounded(state_summary(self.world, self.reading, bloc, usgs_share))
         return self._summaries[bloc]
-
-    @cached_property
-    def arrays(self) -> dict[str, Any]:
-        """The programme and its primal and dual, as stored for `--check`."""
-        return programme_arrays(self.state)
 
 
 @dataclass(frozen=True)
@@ -130,18 +130,18 @@ class Outcome:
 
     def geometry(self, route_id: str) -> LineString:
         """Return a route's line with continuous longitudes (it may pass 180); empty for an unknown route."""
-        for solved in (self.halted, self.baseline):
-            path = solved.reading.paths.get(route_id)
+        for part in (self.halted, self.baseline):
+            path = part.reading.paths.get(route_id)
             if path is not None:
-                return solved.router.geometry(path)
+                return part.router.geometry(path)
         return LineString()
 
     @cached_property
     def certificate_arrays(self) -> dict[str, Any]:
         """Both programmes with their primal and dual, for certificate.npz."""
         out: dict[str, Any] = {}
-        for name, solved in (("baseline", self.baseline), ("halted", self.halted)):
-            out |= {f"{name}_{k}": v for k, v in solved.arrays.items()}
+        for name, part in (("baseline", self.baseline), ("halted", self.halted)):
+            out |= {f"{name}_{k}": v for k, v in part.arrays.items()}
         return out
 
 
@@ -159,3 +159,9 @@ def programme_arrays(state: State) -> dict[str, Any]:
 def certify(state: State) -> dict[str, float]:
     """Return the certificate of a solved state."""
     return check_arrays(programme_arrays(state))
+
+
+def solved(world: World, state: State, router: Router) -> Solved:
+    """Read a state back and certify it."""
+    caps = state.restriction.empty_caps if state.restriction else ()
+    return Solved(world, read(world, state), router, certify(state), programme_arrays(state), caps)

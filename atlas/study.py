@@ -24,8 +24,7 @@ from atlas.halt import Names
 from atlas.lane_routes import LaneRouter
 from atlas.layers import Layers, open_layers
 from atlas.model import Baseline, Skeleton, skeleton
-from atlas.outcome import Outcome, Solved, certify
-from atlas.readback import read
+from atlas.outcome import Outcome, Solved, solved
 from atlas.routing import Router
 from atlas.scenario import Scenario, from_dict, from_specs, read_file
 from atlas.solving import State, calibrate, open_routes, solve_halted, solve_open
@@ -97,12 +96,16 @@ class Study:
         return self._stage(self.layers, self.year, self.router, ())
 
     @cached_property
+    def _before(self) -> State:
+        with self._lock:
+            stage = self._own
+            return solve_open(stage.skeleton, stage.router, self.calibration, self.settings.solve_time_limit_s)
+
+    @cached_property
     def baseline(self) -> Solved:
         """The state of this year without halts."""
         with self._lock:
-            stage = self._own
-            state = solve_open(stage.skeleton, stage.router, self.calibration, self.settings.solve_time_limit_s)
-            return self._read(stage, state)
+            return solved(self._own.world, self._before, self.router)
 
     def solve(
         self,
@@ -165,11 +168,7 @@ class Study:
         baseline = self.baseline
         halted = baseline if question.is_baseline else self._halted(question)
         notes = [f"{d}: not in force on {question.on}" for d in question.dropped]
-        if halted.state.restriction:
-            notes += [
-                f"{n}: nothing of it moves in the baseline, so nothing is allowed"
-                for n in halted.state.restriction.empty_caps
-            ]
+        notes += [f"{n}: nothing of it moves in the baseline, so nothing is allowed" for n in halted.empty_caps]
         tuned = self.calibration.tuned
         if self.year != CALIBRATED_YEAR:
             tuned = (f"extrapolated from {CALIBRATED_YEAR} to {self.year}", *tuned)
@@ -188,7 +187,7 @@ class Study:
     def _halted(self, question: Scenario) -> Solved:
         if question.key in self._solved:
             return self._solved[question.key]
-        stage, before = self._own, self.baseline.state
+        stage, before = self._own, self._before
         if question.facilities or question.demand or question.tariffs or question.priority:
             layers = changed_layers(self.layers, question)
             points = {
@@ -208,14 +207,11 @@ class Study:
             before,
             self.settings.solve_time_limit_s,
         )
-        solved = self._read(stage, state)
-        self._solved[question.key] = solved
+        answer = solved(stage.world, state, stage.router.router)
+        self._solved[question.key] = answer
         while len(self._solved) > self.settings.cache_outcomes:
             self._solved.popitem(last=False)
-        return solved
-
-    def _read(self, stage: _Stage, state: State) -> Solved:
-        return Solved(stage.world, state, read(stage.world, state), stage.router.router, certify(state))
+        return answer
 
     def _stage(self, layers: Layers, year: int, router: Router, tariffs: Sequence[Mapping[str, Any]]) -> _Stage:
         world = build_world(layers, year)
