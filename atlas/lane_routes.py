@@ -91,7 +91,7 @@ def joined(parts: Sequence[RouteSet], tables: Sequence[Traced]) -> RouteSet:
 class LaneRouter:
     """Routes the lanes of one world; remembers the tables it made."""
 
-    def __init__(self, world: World, router: Router, tariff_usd_t: np.ndarray, remember: int = 10) -> None:
+    def __init__(self, world: World, router: Router, tariff_usd_t: np.ndarray, remember: int = 14) -> None:
         self.world, self.router, self.tariff_usd_t = world, router, tariff_usd_t
         self._remember = remember
         self._tables: dict[Hashable, Traced] = {}
@@ -104,6 +104,11 @@ class LaneRouter:
             self._cells[at, 0] = pd.Index(origins).get_indexer(part["from_id"])
             self._cells[at, 1] = pd.Index(destinations).get_indexer(part["to_id"])
         self._commodity = world.lanes["commodity"].to_numpy(dtype=object)
+        shut = world.units["never_by"].to_dict()
+        kinds = sorted({v for v in shut.values() if v})
+        self._confined = [Closures(), *(_closures(k) for k in kinds)]
+        self._base = {Way(k) for k in self._confined}
+        self._confined_of = np.array([kinds.index(shut[i]) + 1 if shut.get(i) else 0 for i in world.lanes["from_id"]])
 
     def routes(self, way_of_lane: np.ndarray, ways: Sequence[Way], watch: Sequence[Thing] = ()) -> RouteSet:
         """Return the cheapest route of each lane under its way; `way_of_lane` (lanes,) indexes `ways`, -1 blocks.
@@ -115,10 +120,17 @@ class LaneRouter:
         tables: list[Traced] = []
         for commodity in sorted(self._ends):
             mine = self._commodity == commodity
-            for w in sorted(set(way_of_lane[mine].tolist()) - {-1}) or [None]:
-                table = self._table(commodity, ways[w] if w is not None else Way(), watch)
-                lanes = np.flatnonzero(mine & (way_of_lane == w)) if w is not None else np.zeros(0, dtype=np.int64)
-                chosen.append(self._pick(table.table, lanes, len(tables), watch))
+            # Where all of a commodity's lanes are blocked its table still gives the empty part its shape.
+            open_pairs = {
+                (int(w), int(k)) for w, k in zip(way_of_lane[mine], self._confined_of[mine], strict=True) if w >= 0
+            }
+            for w, k in sorted(open_pairs) or [(-1, 0)]:
+                way = ways[w] if w >= 0 else Way()
+                table = self._table(
+                    commodity, dataclasses.replace(way, closures=_both(way.closures, self._confined[k])), watch
+                )
+                at = mine & (way_of_lane == w) & (self._confined_of == k) & (w >= 0)
+                chosen.append(self._pick(table.table, np.flatnonzero(at), len(tables), watch))
                 tables.append(table)
         merged = joined(chosen, tables)
         return merged.only(np.argsort(merged.lane, kind="stable"))
@@ -159,6 +171,15 @@ class LaneRouter:
     def _forget(self) -> None:
         # The open network's tables serve every question; only closed ones are dropped, oldest first.
         for key in list(self._tables):
-            if key[1] != Way() or key[2]:  # type: ignore[index]
+            if key[1] not in self._base or key[2]:  # type: ignore[index]
                 del self._tables[key]
                 return
+
+
+def _closures(ids: Sequence[str]) -> Closures:
+    """Return closures of ports (LOCODEs) and borders (`AAA-BBB`)."""
+    return Closures(ports=frozenset(i for i in ids if "-" not in i), borders=frozenset(i for i in ids if "-" in i))
+
+
+def _both(a: Closures, b: Closures) -> Closures:
+    return Closures(a.passages | b.passages, a.ports | b.ports, a.borders | b.borders, a.opened | b.opened)

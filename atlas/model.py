@@ -53,15 +53,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The calibrated year: `lane_t` by lane key, `unit_t` by unit, corrections (USD/t) by unit and by lane key.
+    """The calibrated year: `lane_t` by lane key, `unit_t` by unit, corrections (USD/t) by unit, lane key and grade.
 
-    `lane_correction` holds only lanes with one; `stock_t` is the metal put into stock; `tuned` lists what was fitted.
+    `lane_correction` holds only lanes with one; `make_correction` is by `plant|grade`; `stock_t` is the metal put into
+    stock; `tuned` lists what was fitted.
     """
 
     lane_t: Mapping[str, float]
     unit_t: Mapping[str, float]
     unit_correction: Mapping[str, float]
     lane_correction: Mapping[str, float]
+    make_correction: Mapping[str, float]
     stock_t: float
     tuned: tuple[str, ...]
 
@@ -186,6 +188,9 @@ def _number_rows(world: World) -> _Rows:
         elif stage == "metal":
             for e in unit["elements"] or ELEMENTS:
                 rows.add("met", str(i), e)
+            if product == "metal":
+                rows.add("pr_least", str(i), lower=0.0, upper=np.inf)
+                rows.add("pr_most", str(i), lower=0.0, upper=np.inf)
         elif stage == "magnet":
             for k in RECIPE_KEYS:
                 rows.add("mag", str(i), k)
@@ -203,6 +208,8 @@ def _number_rows(world: World) -> _Rows:
         rows.add("market", str(c), str(g), lower=float(t), upper=float(t))
     for _, s in world.stock.iterrows():
         rows.add("stock", str(s["country"]), lower=-np.inf, upper=float(s["max_t"]))
+        rows.add("pr_least", str(s["country"]), lower=0.0, upper=np.inf)
+        rows.add("pr_most", str(s["country"]), lower=0.0, upper=np.inf)
     return rows
 
 
@@ -231,6 +238,7 @@ def _lane_matrix(world: World, rows: _Rows) -> sparse.csc_matrix:
             recycled = np.array([stage[i] == "recycling" for i in src])
             entries.add(np.where(recycled, rows.find("act", src), -1), cols, 1.0)
             entries.add(rows.find("met", dst, element), cols, np.array([metal_yield[e] for e in element]))
+            _add_pr_bounds(entries, rows, dst, element, cols, world)
         elif commodity == "metal":
             element = part["element"].tolist()
             # Powder from scrap leaves a recycler as metal but is booked there in oxide, as all its output is.
@@ -243,10 +251,8 @@ def _lane_matrix(world: World, rows: _Rows) -> sparse.csc_matrix:
             entries.add(rows.find("met", dst, element), cols, 1.0)
             key = ["NdPr" if e in ("Nd", "Pr") else e for e in element]
             entries.add(rows.find("mag", dst, key), cols, 1.0)
-            least, most = world.parameter("ndpr_pr_min"), world.parameter("ndpr_pr_max")
-            pr = np.array([{"Nd": 0.0, "Pr": 1.0}.get(e, np.nan) for e in element])
-            entries.add(rows.find("pr_least", dst), cols, np.nan_to_num(pr - least))
-            entries.add(rows.find("pr_most", dst), cols, np.nan_to_num(most - pr))
+            made_into = np.array([stage.get(i) == "magnet" for i in dst])
+            _add_pr_bounds(entries, rows, dst, element, np.where(made_into, cols, -1), world)
         elif commodity == "magnet":
             grade = part["grade"].tolist()
             entries.add(rows.find("grade", src, grade), cols, -1.0)
@@ -261,6 +267,18 @@ def _lane_matrix(world: World, rows: _Rows) -> sparse.csc_matrix:
                 mix = world.scrap_mix.loc[grade, e].to_numpy()
                 entries.add(rows.find("ox", dst, [e] * len(dst)), cols, swarf_recovery * mix)
     return entries.matrix(len(rows.lower), len(lanes))
+
+
+def _add_pr_bounds(
+    entries: _Entries, rows: _Rows, units: list[str], element: list[str], cols: np.ndarray, world: World
+) -> None:
+    """Hold the Pr part of the NdPr that units take in between its bounds: nobody sells Nd and Pr quite apart."""
+    least, most = world.parameter("ndpr_pr_min"), world.parameter("ndpr_pr_max")
+    pr = np.array([{"Nd": 0.0, "Pr": 1.0}.get(e, np.nan) for e in element])
+    keep = cols >= 0
+    for kind, value in (("pr_least", pr - least), ("pr_most", most - pr)):
+        found = np.where(keep, rows.find(kind, units), -1)
+        entries.add(found, cols, np.nan_to_num(value))
 
 
 def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_matrix]:
@@ -300,12 +318,11 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
         makers = u.index[(u["country"] == s["country"]) & (u["product"] == "metal")]
         for i in map(str, makers):
             for e in s["elements"]:
-                column(
-                    "stock",
-                    i,
-                    e,
-                    [(("met", i, e), -1.0), (("act", i, ""), 1.0), (("stock", str(s["country"]), ""), 1.0)],
-                )
+                store, pr = str(s["country"]), float(e == "Pr")
+                hits = [(("met", i, e), -1.0), (("act", i, ""), 1.0), (("stock", store, ""), 1.0)]
+                hits.append((("pr_least", store, ""), pr - world.parameter("ndpr_pr_min")))
+                hits.append((("pr_most", store, ""), world.parameter("ndpr_pr_max") - pr))
+                column("stock", i, e, hits)
     steps = int(world.parameter("shortage_steps"))
     for (c, g, k), t in world.demand.groupby(["market", "grade", "priority_class"])["demand_t"].sum().items():
         for step in range(steps):

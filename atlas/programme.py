@@ -57,48 +57,39 @@ def state_calibration(s: Skeleton, options: Options, blocs: Mapping[str, frozens
     other_matrix = s.other_matrix[:, keep]
     upper = other["upper"].to_numpy(dtype=float).copy()
     normal = (other["kind"] == "normal").to_numpy()
-    upper[normal] = u.loc[other.loc[normal, "unit"], "capacity_t"].to_numpy(dtype=float)
+    # The target binds in the fit, not the nameplate: a unit full to the brim would have a dual of any size.
+    room = np.fmax(u["capacity_t"], 1.05 * u["target_t"].fillna(0.0))
+    upper[normal] = room.loc[other.loc[normal, "unit"]].to_numpy(dtype=float)
     cost = penalties(world, other)
     cost[normal] = u.loc[other.loc[normal, "unit"], "process_usd_t"].to_numpy(dtype=float)
     lane_cost = options.cost_usd_t * s.tie[options.lane] + feed_correction(world)[options.lane]
 
-    names, weights, goals = [], [], []
-    lane_rows = [sparse.csr_matrix((0, len(options.lane)))]
-    other_rows = [sparse.csr_matrix((0, len(other)))]
-    at = {x: k for k, x in enumerate(other["unit"].where(normal, ""))}
-    for i, unit in u.iterrows():
-        if np.isfinite(unit["target_t"]):
-            names.append(f"unit:{i}")
-            kind = "carbonate" if unit["product"] == "carbonate" else unit["stage"]
-            weights.append(world.parameter(f"target_weight_usd_t_{kind}"))
-            goals.append(float(unit["target_t"]))
-            lane_rows.append(sparse.csr_matrix((1, len(options.lane))))
-            other_rows.append(sparse.csr_matrix(([1.0], ([0], [at[str(i)]])), shape=(1, len(other))))
-    for name, t in world.targets.iterrows():
-        if t["kind"] not in ("trade", "oxide") or t["role"] != "fitted":
-            continue
-        names.append(f"trade:{name}")
-        weights.append(world.parameter(f"target_weight_usd_t_{t['kind']}"))
-        goals.append(float(t["tonnes"]))
-        mask = target_mask(world, t, blocs)[options.lane].astype(float)
-        lane_rows.append(sparse.csr_matrix(mask[None, :]))
-        other_rows.append(sparse.csr_matrix((1, len(other))))
-    n = len(names)
-    target_block = sparse.hstack([sparse.vstack(lane_rows), sparse.vstack(other_rows), -sparse.eye(n), sparse.eye(n)])
-    main_block = sparse.hstack([s.lane_matrix[:, options.lane], other_matrix, sparse.csc_matrix((len(s.rows), 2 * n))])
-    w = np.array(weights)
+    targets = _targets(world, other, options, blocs)
+    n = len(targets)
+    slope, width = _penalty_steps(world, targets)
+    steps = slope.shape[1]
+    lane_block = sparse.vstack([sparse.csr_matrix((0, len(options.lane))), *(t.lanes for t in targets)])
+    other_block = sparse.vstack([sparse.csr_matrix((0, len(other))), *(t.other for t in targets)])
+    miss = sparse.kron(sparse.eye(n), np.ones((1, steps))) if n else sparse.csr_matrix((0, 0))
+    target_block = sparse.hstack([lane_block, other_block, -miss, miss])
+    empty = sparse.csc_matrix((len(s.rows), 2 * n * steps))
+    main_block = sparse.hstack([s.lane_matrix[:, options.lane], other_matrix, empty])
+    goals = np.array([t.goal for t in targets])
+    names = [t.name for t in targets]
     columns = pd.concat(
         [
             pd.DataFrame({"kind": "flow", "unit": "", "key": "", "option": np.arange(len(options.lane))}),
             other[["kind", "unit", "key", "step", "priority_class"]].assign(option=-1),
-            pd.DataFrame({"kind": ["over"] * n + ["under"] * n, "unit": names * 2, "key": "", "option": -1}),
+            pd.DataFrame(
+                {"kind": ["over"] * (n * steps) + ["under"] * (n * steps), "unit": "", "key": "", "option": -1}
+            ),
         ],
         ignore_index=True,
     )
     lp = LinearProgramme(
-        cost=np.concatenate([lane_cost, cost, w, w]),
+        cost=np.concatenate([lane_cost, cost, slope.ravel(), slope.ravel()]),
         lower=np.zeros(len(columns)),
-        upper=np.concatenate([np.full(len(options.lane), np.inf), upper, np.full(2 * n, np.inf)]),
+        upper=np.concatenate([np.full(len(options.lane), np.inf), upper, width.ravel(), width.ravel()]),
         matrix=sparse.vstack([main_block, target_block]).tocsc(),
         row_lower=np.concatenate([s.row_lower, goals]),
         row_upper=np.concatenate([s.row_upper, goals]),
@@ -107,11 +98,82 @@ def state_calibration(s: Skeleton, options: Options, blocs: Mapping[str, frozens
     return Programme(lp, columns, rows)
 
 
+@dataclass(frozen=True)
+class _Target:
+    """One soft target: a row over options and one over the other columns, its goal, its full weight (USD/t)."""
+
+    name: str
+    lanes: sparse.csr_matrix
+    other: sparse.csr_matrix
+    goal: float
+    size: float
+    weight: float
+
+
+# A miss is cheap at first and dear in the end, near a square: equal pulls then share a misfit, and the duals that
+# become corrections are as small as the data allow instead of anything up to the weight.
+_MISS_PARTS = np.array([0.001, 0.001, 0.002, 0.004, 0.012])
+_MISS_SLOPES = np.array([0.01, 0.03, 0.08, 0.2, 0.45, 1.0])
+
+
+def _penalty_steps(world: World, targets: Sequence[_Target]) -> tuple[np.ndarray, np.ndarray]:
+    """Return slope (USD/t) and width (t) of each part of a miss, by target (n, parts)."""
+    size = np.array([max(t.size, 1.0) for t in targets]).reshape(-1, 1)
+    weight = np.array([t.weight for t in targets]).reshape(-1, 1)
+    parts = np.append(_MISS_PARTS, np.inf).reshape(1, -1)
+    return weight * _MISS_SLOPES, size * parts
+
+
+def _targets(world: World, other: pd.DataFrame, options: Options, blocs: Mapping[str, frozenset[str]]) -> list[_Target]:
+    u, lanes = world.units, world.lanes
+    at = {(k, x, g): n for n, (k, x, g) in enumerate(zip(other["kind"], other["unit"], other["key"], strict=True))}
+    none_lane = sparse.csr_matrix((1, len(options.lane)))
+    none_other = sparse.csr_matrix((1, len(other)))
+
+    def over_other(entries: Mapping[int, float]) -> sparse.csr_matrix:
+        values, columns = list(entries.values()), list(entries)
+        return sparse.csr_matrix((values, ([0] * len(values), columns)), shape=(1, len(other)))
+
+    def over_lanes(mask: np.ndarray) -> sparse.csr_matrix:
+        return sparse.csr_matrix(mask[options.lane].astype(float)[None, :])
+
+    found = []
+    mix_weight = world.parameters.get("target_weight_usd_t_mix", 0.0)
+    exported = world.parameters.get("export_share_chn_magnet", 0.0)
+    abroad = (lanes["commodity"] == "magnet") & (lanes["from_country"] != lanes["to_country"])
+    for i, unit in u.iterrows():
+        goal = float(unit["target_t"])
+        normal = at["normal", str(i), ""]
+        if np.isfinite(goal):
+            kind = "carbonate" if unit["product"] == "carbonate" else unit["stage"]
+            weight = world.parameter(f"target_weight_usd_t_{kind}")
+            found.append(_Target(f"unit:{i}", none_lane, over_other({normal: 1.0}), goal, goal, weight))
+        if unit["product"] != "sintered" or not np.isfinite(goal) or not mix_weight:
+            continue
+        if unit["country"] == "CHN" and exported:
+            mask = (abroad & (lanes["from_id"] == i)).to_numpy()
+            found.append(
+                _Target(f"export:{i}", over_lanes(mask), over_other({normal: -exported}), 0.0, goal, mix_weight)
+            )
+        elif unit["country"] != "CHN":
+            for g in unit["grades"]:
+                share = world.parameters.get(f"grade_share_abroad_{g.lower()}")
+                if share is not None:
+                    row = over_other({at["make", str(i), g]: 1.0, normal: -share})
+                    found.append(_Target(f"grade:{i}|{g}", none_lane, row, 0.0, goal, mix_weight))
+    for name, t in world.targets.iterrows():
+        if t["kind"] in ("trade", "oxide") and t["role"] == "fitted":
+            weight = world.parameter(f"target_weight_usd_t_{t['kind']}")
+            mask = over_lanes(target_mask(world, t, blocs))
+            found.append(_Target(f"trade:{name}", mask, none_other, float(t["tonnes"]), float(t["tonnes"]), weight))
+    return found
+
+
 def read_calibration(
     s: Skeleton, options: Options, p: Programme, optimum: Optimum, blocs: Mapping[str, frozenset[str]]
 ) -> Baseline:
     """Turn the calibrated optimum into baseline flows and fixed corrections (the duals of its targets)."""
-    world = s.world
+    world, lanes = s.world, s.world.lanes
     n_rows = len(s.rows)
     pull = dict(zip(p.rows["a"][n_rows:], -optimum.y[n_rows:], strict=True))
     flows = optimum.x[: len(options.lane)]
@@ -122,28 +184,42 @@ def read_calibration(
         value = pull.get(f"trade:{name}", 0.0)
         if value:
             lane_correction = lane_correction + value * target_mask(world, t, blocs)
-    unit_correction = {str(i): float(pull.get(f"unit:{i}", 0.0)) for i in world.units.index}
+    abroad = (lanes["commodity"] == "magnet") & (lanes["from_country"] != lanes["to_country"])
+    exporter = lanes["from_id"].map({k.removeprefix("export:"): v for k, v in pull.items() if k.startswith("export:")})
+    lane_correction = lane_correction + exporter.where(abroad, 0.0).fillna(0.0).to_numpy(dtype=float)
+    make_correction = {k.removeprefix("grade:"): float(v) for k, v in pull.items() if k.startswith("grade:")}
+    unit_correction = {}
+    exported = world.parameters.get("export_share_chn_magnet", 0.0)
+    for i, unit in world.units.iterrows():
+        value = pull.get(f"unit:{i}", 0.0) - exported * pull.get(f"export:{i}", 0.0)
+        for g in unit["grades"]:
+            share = world.parameters.get(f"grade_share_abroad_{g.lower()}", 0.0)
+            value -= share * make_correction.get(f"{i}|{g}", 0.0)
+        unit_correction[str(i)] = float(value)
     kinds = p.columns["kind"]
     normal = (kinds == "normal").to_numpy()
     unit_t = dict(zip(p.columns.loc[normal, "unit"], np.maximum(optimum.x[normal], 0.0), strict=True))
-    totals = sum(k.startswith("trade:") for k in pull)
-    tuned = [
-        f"{len(unit_correction)} unit outputs and {totals} trade and sales totals of 2024 held by cost corrections"
-    ]
-    for name, value in sorted(pull.items()):
-        if abs(value) > 1:
-            tuned.append(f"{name}: {value:+.0f} USD/t")
-    tuned.append(
-        f"lanes outside the named feeds of their origin: {world.parameter('target_weight_usd_t_feed'):+.0f} USD/t"
-    )
     return Baseline(
         lane_t=lane_t,
         unit_t={k: float(v) for k, v in unit_t.items()},
         unit_correction=unit_correction,
         lane_correction={k: float(v) for k, v in zip(s.lane_key, lane_correction, strict=True) if v},
+        make_correction=make_correction,
         stock_t=float(optimum.x[(kinds == "stock").to_numpy()].sum()),
-        tuned=tuple(tuned),
+        tuned=_tuned(world, pull),
     )
+
+
+def _tuned(world: World, pull: Mapping[str, float]) -> tuple[str, ...]:
+    """Say what was fitted: counts first, then each correction that matters, then the charge on unnamed partners."""
+    count = {k: sum(x.startswith(k + ":") for x in pull) for k in ("unit", "trade", "grade", "export")}
+    lines = [
+        f"held by cost corrections at 2024: {count['unit']} unit outputs, {count['trade']} trade and sales totals, "
+        f"{count['grade']} grade shares, {count['export']} export shares"
+    ]
+    lines += [f"{name}: {value:+.0f} USD/t" for name, value in sorted(pull.items()) if abs(value) > 1]
+    feed = world.parameter("target_weight_usd_t_feed")
+    return (*lines, f"lanes outside the named feeds of their origin: {feed:+.0f} USD/t")
 
 
 def unit_limits(world: World, baseline: Baseline) -> pd.DataFrame:
@@ -169,7 +245,7 @@ def state(s: Skeleton, options: Options, baseline: Baseline, limits: Limits | No
     upper = other["upper"].to_numpy(dtype=float).copy()
     cost = penalties(world, other)
     correction = _unit_corrections(world, baseline)
-    idle = world.parameter("idle_usd_t")
+    idle = u["stage"].map({k: world.parameter(f"idle_usd_t_{k}") for k in u["stage"].unique()}).to_numpy(dtype=float)
     lost = np.array([limits.unit_lost.get(str(i), 0.0) for i in u.index])
     allowed = (1 - lost) * unit["limit_t"].to_numpy()
     first = np.minimum(unit["normal_t"].to_numpy(), allowed)
@@ -183,7 +259,9 @@ def state(s: Skeleton, options: Options, baseline: Baseline, limits: Limits | No
         which = np.array([position[x] for x in other["unit"].to_numpy()[at]], dtype=np.int64)
         upper[at], cost[at] = bound[which], price[which]
     cost[kind == "divert"] = world.parameter("home_charge_usd_t")
-    offset = idle * float(unit["normal_t"].sum())
+    for n in np.flatnonzero(kind == "make"):
+        cost[n] += baseline.make_correction.get(f"{other.at[n, 'unit']}|{other.at[n, 'key']}", 0.0)
+    offset = float((idle * unit["normal_t"].to_numpy()).sum())
 
     x0 = np.array([baseline.lane_t.get(k, 0.0) for k in s.lane_key])
     lane_correction = np.array([baseline.lane_correction.get(k, 0.0) for k in s.lane_key])

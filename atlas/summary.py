@@ -97,7 +97,11 @@ def _by_element(world: World, r: Reading) -> dict[str, dict[str, dict[str, float
         ):
             ids = u.index[(u["stage"] == stage) & (u["product"] == product)]
             part = lanes[lanes["from_id"].isin(ids) & (lanes["commodity"] == commodity) & (lanes["element"] == e)]
-            out[stage][e] = _positive(part.groupby("from_country")["t"].sum())
+            made = part.groupby("from_country")["t"].sum()
+            if stage == "metal":
+                stored = r.other[(r.other["kind"] == "stock") & (r.other["key"] == e)]
+                made = made.add(stored.groupby(stored["unit"].map(u["country"]))["t"].sum(), fill_value=0.0)
+            out[stage][e] = _positive(made)
     made = r.make.rename("t").reset_index()
     made.columns = ["unit", "grade", "t"]
     product = made["unit"].map(u["product"]).where(lambda p: p == "bonded", "sintered")

@@ -155,6 +155,9 @@ def _units(layers: Layers, year: int, parameters: Mapping[str, float]) -> pd.Dat
         u[e] = pd.to_numeric(f[f"{e.lower()}_share"], errors="coerce").fillna(0.0)
     ids = set(u.index)
     u["feeds"] = [tuple(x for x in feeds if x in ids) for feeds in f["feeds"]]
+    for c in ("accepts", "never_by"):
+        u[c] = list(f[c]) if c in f else [()] * len(f)
+    u["mineral"] = f["mineral"].astype(str) if "mineral" in f else ""
     u["feeds_open"] = [bool(str(t)) for t in f["feeds_text"].fillna("")]
     return u
 
@@ -249,12 +252,28 @@ def _concentrate_lanes(
 ) -> list[pd.DataFrame]:
     parts = []
     for m in mines:
-        parts.append(_cross([m], separators, "concentrate", mine=m))
+        mineral = u.at[m, "mineral"]
+        parts.append(_cross([m], _takers(u, m, mineral, separators), "concentrate", mine=m))
         # A cracking plant takes only the mines it is built for.
         for c in (c for c in crackers if c in u.at[m, "feeds"]):
             parts.append(_cross([m], [c], "concentrate", mine=m))
-            parts.append(_cross([c], separators, "concentrate", mine=m))
+            parts.append(_cross([c], _takers(u, c, mineral, separators), "concentrate", mine=m))
     return parts
+
+
+def _takers(u: pd.DataFrame, origin: str, mineral: str, separators: list[str]) -> list[str]:
+    """Return the separation plants that can take an origin's ore, and are open to it.
+
+    Cracking is made for a mineral; and outside China a mine whose buyers are all named is tied to them.
+    """
+    tied = u.at[origin, "country"] != "CHN" and u.at[origin, "feeds"] and not u.at[origin, "feeds_open"]
+    found = []
+    for s in separators:
+        accepts = u.at[s, "accepts"]
+        fits = not accepts or origin in accepts or (mineral in accepts if mineral else True)
+        if fits and (not tied or s in u.at[origin, "feeds"]):
+            found.append(s)
+    return found
 
 
 def _cross(

@@ -51,7 +51,7 @@ def layers(**changes: Any) -> SimpleNamespace:
     parameters = {
         "blank_to_finished": 1.0, "separation_recovery": 1.0, "swarf_recovery": 1.0, "swarf_pr_in_ndpr": 0.25,
         "ndpr_pr_min": 0.15, "ndpr_pr_max": 0.30, "metal_yield_ndpr": 1.0, "metal_yield_dytb": 1.0, "surge_share": 0.2,
-        "surge_premium_share": 0.25, "home_charge_usd_t": 100.0, "idle_usd_t": 1.0, "shortage_steps": 2.0,
+        "surge_premium_share": 0.25, "home_charge_usd_t": 100.0, "idle_usd_t_mine": 1.0, "idle_usd_t_separation": 1.0, "idle_usd_t_metal": 1.0, "idle_usd_t_magnet": 1.0, "shortage_steps": 2.0,
         "shortage_rise": 1.0, "target_weight_usd_t_feed": 0.0, "ramp_share_year_1": 0.3, "ramp_share_year_2": 0.6,
         "ramp_share_full": 0.9, "price_usd_t_concentrate": 0.0, "price_usd_t_magnet": 0.0, "price_usd_t_scrap": 0.0,
     }  # fmt: skip
@@ -136,7 +136,9 @@ class FlatRouter:
         watch: Iterable[Any] = (),
         avoid_countries: frozenset[str] = frozenset(),
     ) -> FlatTable:
-        return FlatTable(origins, destinations, commodity, tolls or {}, closures is not None and "strait" in closures.passages)
+        return FlatTable(
+            origins, destinations, commodity, tolls or {}, closures is not None and "strait" in closures.passages
+        )
 
 
 @dataclasses.dataclass(frozen=True)
