@@ -88,6 +88,34 @@ def flow_problems(flows: pd.DataFrame, layers: Layers, state: str, *, tolerance:
     return problems
 
 
+def capacity_problems(flows: pd.DataFrame, layers: Layers, state: str, *, tolerance: float = 1e-6) -> list[str]:
+    """Recompute every unit's output of one state from flows; return those above their nameplate, in words.
+
+    Units that are not in `layers` (a scenario's own plants) are passed over.
+    """
+    f = flows[(flows["state"] == state) & ~flows["to_id"].isin(["surplus", "loss"])]
+    out = f[f["to_id"] != "stock"].groupby(["from_id", "commodity"])["tonnes"].sum().to_dict()
+    stock = f[f["to_id"] == "stock"].groupby("from_id")["tonnes"].sum().to_dict()
+    into = f[f["commodity"] == "concentrate"].groupby("to_id")["tonnes"].sum().to_dict()
+    oxide_of_metal = {e: 1 / float(layers.parameters[f"metal_per_oxide_{e.lower()}"]) for e in ELEMENTS}
+    metal = f[(f["commodity"] == "metal") & (f["to_id"] != "stock")]
+    powder = (metal["tonnes"] * metal["element"].map(oxide_of_metal)).groupby(metal["from_id"]).sum().to_dict()
+    problems = []
+    for i in sorted(set(f["from_id"]) & set(layers.facilities.index)):
+        stage = str(layers.facilities.at[i, "stage"])
+        capacity = float(layers.facilities.at[i, "capacity_t"])
+        made = {
+            "mine": out.get((i, "concentrate"), 0.0),
+            "separation": into.get(i, 0.0),
+            "metal": out.get((i, "metal"), 0.0) + stock.get(i, 0.0),
+            "magnet": out.get((i, "magnet"), 0.0),
+            "recycling": out.get((i, "oxide"), 0.0) + powder.get(i, 0.0),
+        }[stage]
+        if made > capacity * (1 + tolerance) + 1e-4:
+            problems.append(f"{i}: {made:.6g} t is above its capacity of {capacity:.6g} t")
+    return problems
+
+
 class _Book:
     """Sums of flows by unit, ready to be balanced."""
 

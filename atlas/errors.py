@@ -58,6 +58,8 @@ class SolverFailure(NoAnswer, RuntimeError):
 class WriteFailure(AtlasError, OSError):
     """A file could not be written whole."""
 
+    exit_code = 2
+
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """Return up to `n` known names that look most like `name`, best first; case and accents do not matter."""

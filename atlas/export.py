@@ -4,6 +4,7 @@ Nothing is computed here but ids and joins: tables come from the layers and from
 Feature ids are stable: the same lane has the same id in every halt, so before, after and change can be joined.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from functools import partial
@@ -145,8 +146,18 @@ def write_outcome(outcome: Any, out_dir: str | Path, force: bool = False, *, pag
         "facilities.geojson": geojson("facilities"),
         "atlas.gpkg": lambda fresh: _write_gpkg(fresh, outcome, tuple(tables), tables),
         "map.html": lambda fresh: _write_text(html, fresh),
-        "certificate.npz": lambda fresh: np.savez_compressed(fresh, allow_pickle=False, **outcome.certificate_arrays),
+        # Last, since it seals the others: `--check` sees a change in any of them.
+        "certificate.npz": lambda fresh: np.savez_compressed(
+            fresh, allow_pickle=False, **outcome.certificate_arrays, **seals(fresh.parent, outcome.layers.digest)
+        ),
     })  # fmt: skip
+
+
+def seals(folder: Path, layers_digest: str) -> dict[str, np.ndarray]:
+    """Return the sha256 of each result file beside the certificate, and of the layers, as arrays of text."""
+    names = sorted(p.name for p in folder.iterdir() if p.name in RESULT_FILES and p.name != "certificate.npz")
+    sums = [hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names]
+    return {"sealed_files": np.array(names), "sealed_sha256": np.array(sums), "sealed_layers": np.array(layers_digest)}
 
 
 def flows_csv(outcome: Any) -> pd.DataFrame:

@@ -84,6 +84,8 @@ def parse_halt(spec: str, names: Names) -> Halt:
     text = str(spec).strip()
     if len(text) > 300:
         raise BadInput(f"halt of {len(text)} characters: expected KIND:TARGET[:DESTINATION][@SHARE][/FILTER]")
+    if ":" not in text and re.fullmatch(r"[A-Z]{3}>[^>]+", text):
+        text = "country:" + text
     kind, colon, rest = text.partition(":")
     if not colon or not rest:
         raise BadInput(

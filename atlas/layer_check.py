@@ -88,6 +88,8 @@ def _facility_problems(row: dict) -> Iterator[tuple[str, str]]:
     if stage == "mine" and modelled and any(math.isnan(row[c]) for c in SHARES):
         missing = ", ".join(c for c in SHARES if math.isnan(row[c]))
         yield missing.split(",")[0], f"a modelled mine needs its basket; {missing} is empty"
+    if stage == "magnet" and modelled and not row["grades"]:
+        yield "grades", "a modelled magnet plant needs the grades it makes"
     start, end = row["start_year"], row["end_year"]
     if end < start:
         yield "end_year", f"is {end:g}, before start_year {start:g}"

@@ -86,7 +86,7 @@ class Outcome:
             "halted": after,
             "certificate": {"baseline": dict(self.baseline.certificate), "halted": dict(self.halted.certificate)},
             "replaced": replaced(self.baseline.reading.lanes, self.halted.reading.lanes),
-            "tuned": list(self.tuned),
+            "tuned": [*self.tuned, *self.notes],
         }
         return rounded(whole)
 

@@ -225,11 +225,12 @@ def _tuned(world: World, pull: Mapping[str, float]) -> tuple[str, ...]:
 def unit_limits(world: World, baseline: Baseline) -> pd.DataFrame:
     """Return normal_t and limit_t by unit: baseline output, and with surge but never above nameplate.
 
-    A unit absent from the calibrated year is normal at its ramped target.
+    A unit absent from the calibrated year, or changed since, is normal at the output its row says.
     """
     u = world.units
+    calibrated = {k: v for k, v in baseline.unit_t.items() if not (k in u.index and u.at[k, "changed"])}
     normal = np.array(
-        [baseline.unit_t.get(str(i), t if np.isfinite(t) else 0.0) for i, t in zip(u.index, u["target_t"], strict=True)]
+        [calibrated.get(str(i), t if np.isfinite(t) else 0.0) for i, t in zip(u.index, u["target_t"], strict=True)]
     )
     capacity = u["capacity_t"].to_numpy(dtype=float)
     limit = np.minimum(capacity, normal * (1 + world.parameter("surge_share")))
@@ -279,7 +280,10 @@ def state(s: Skeleton, options: Options, baseline: Baseline, limits: Limits | No
 
     row_lower, row_upper = s.row_lower.copy(), s.row_upper.copy()
     home = np.flatnonzero((s.rows["kind"] == "home").to_numpy())
-    row_upper[home] = foreign_sales(world, baseline, x0).reindex(s.rows["a"].to_numpy()[home]).fillna(0.0).to_numpy()
+    plants = s.rows["a"].to_numpy()[home]
+    # A new plant breaks no promise to home buyers by selling abroad.
+    promised = np.where(u.loc[plants, "new"].to_numpy(dtype=bool), np.inf, 0.0)
+    row_upper[home] = foreign_sales(world, baseline, x0).reindex(plants).fillna(0.0).to_numpy() + promised
     stock = np.flatnonzero((s.rows["kind"] == "stock").to_numpy())
     row_upper[stock] = np.minimum(row_upper[stock], baseline.stock_t)
 

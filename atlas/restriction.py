@@ -104,6 +104,12 @@ def restrict(
             mask &= (from_country == h.target) & (to_country != h.target)
             if h.destination:
                 mask &= np.isin(to_country, list(blocs.get(h.destination, {h.destination})))
+            if h.spec in scenario.transit:
+                # Goods that only pass through count as exports where the scenario says so.
+                passing = covered(world, h) & (from_country != h.target) & (to_country != h.target)
+                if h.destination:
+                    passing &= np.isin(to_country, list(blocs.get(h.destination, {h.destination})))
+                closings.append((passing, ("transit", h.target)))
             if h.share == 1:
                 blocked |= mask
             else:
@@ -125,7 +131,7 @@ def restrict(
                     caps.append(LaneCap(f"{h.spec} ({i})", own, (1 - h.share) * room))
     way_of_lane, ways = _ways(n, closings, scenario)
     way_of_lane[blocked] = -1
-    empty = tuple(c.name for c in caps if c.limit_t == 0 and c.lanes.any())
+    empty = tuple(c.name for c in caps if c.limit_t == 0)
     return Restriction(way_of_lane, ways, lost, tuple(caps), empty)
 
 
@@ -143,8 +149,6 @@ def _ways(
     bits = np.zeros(n, dtype=np.int64)
     for k, (mask, _) in enumerate(closings):
         bits |= mask.astype(np.int64) << k
-    # Goods that only pass through a halted country count as its exports where the scenario says so.
-    avoid = frozenset(scenario.transit)
     patterns, group = np.unique(bits, return_inverse=True)
     ways = []
     for pattern in patterns.tolist():
@@ -155,5 +159,5 @@ def _ways(
             borders=frozenset(i for kind, i in shut if kind == "border"),
             opened=scenario.opened,
         )
-        ways.append(Way(closures, avoid))
+        ways.append(Way(closures, frozenset(i for kind, i in shut if kind == "transit")))
     return group.astype(np.int64), tuple(ways)

@@ -111,7 +111,11 @@ def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None
     }
     halts: list[Halt] = []
     dropped: list[str] = []
-    transit = set(names.country if raw.get("transit") is True else ())
+    for text in ("name", "note"):
+        if text in raw and not isinstance(raw[text], str):
+            problems.append(f"{text}: expected a text, found {type(raw[text]).__name__}")
+    whole = raw.get("transit") is True
+    transit: set[str] = set()
     for n, row in enumerate(tables["halt"], 1):
         halt = _halt_row(row, n, names, problems)
         if halt is None:
@@ -119,17 +123,16 @@ def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None
         if not _in_force(row, f"halt {n}", day, problems):
             dropped.append(halt.spec)
             continue
-        if row.get("transit"):
-            if halt.kind != "country" or halt.share != 1 or halt.destination or halt.commodities or halt.elements:
-                problems.append(f"halt {n}: transit goes with a whole country halt only")
-            transit.add(halt.target)
+        if row.get("transit") or (whole and halt.kind == "country"):
+            if halt.kind != "country" or halt.share != 1:
+                problems.append(f"halt {n}: transit goes with a country's exports halted whole, not {halt.spec}")
+            transit.add(halt.spec)
         halts.append(halt)
-    transit &= {h.target for h in halts if h.kind == "country"}
     for n, row in enumerate(tables["licence"], 1):
         halt = _licence_row(row, n, names, problems)
         if halt and _in_force(row, f"licence {n}", day, problems):
             halts.append(halt)
-    opened = frozenset(map(str, raw.get("open") or ()))
+    opened = frozenset(_texts(raw.get("open")))
     for o in sorted(opened):
         problems += [p for p in [names.check("passage", o)] if p]
     tariffs = _tariff_rows(tables["tariff"], names, day, problems)
@@ -166,7 +169,8 @@ def _tables(value: Any, name: str, problems: list[str]) -> list[Mapping[str, Any
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(v, Mapping) for v in value):
-        problems.append(f"{name}: expected a list of tables, found {type(value).__name__}")
+        inside = type(value[0]).__name__ if isinstance(value, list) and value else type(value).__name__
+        problems.append(f"{name}: expected a list of tables, found {inside}")
         return []
     return list(value)
 

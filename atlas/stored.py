@@ -4,9 +4,11 @@ The certificate is recomputed from the stored programme and duals, the balances 
 totals of `summary.json` from both.
 """
 
+import hashlib
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from atlas.certificate import check_arrays, flow_problems
+from atlas.certificate import capacity_problems, check_arrays, flow_problems
 from atlas.errors import BadInput
 from atlas.layers import Layers
 
@@ -30,7 +32,7 @@ def check_folder(folder: str | Path, layers: Layers) -> dict[str, Any]:
     `folder` was written by `atlas solve --out`. Raises BadInput if it cannot be read as one.
     """
     summary, flows, arrays = _read(Path(folder))
-    problems: list[str] = []
+    problems = _broken_seals(Path(folder), arrays, layers)
     figures: dict[str, Any] = {}
     objectives: dict[str, float] = {}
     for state in STATES:
@@ -44,6 +46,7 @@ def check_folder(folder: str | Path, layers: Layers) -> dict[str, Any]:
             if not value <= TOLERANCE:
                 problems.append(f"{state}: {name} is {value:.3g}, more than {TOLERANCE:g}")
         problems += [f"{state}: {p}" for p in flow_problems(flows, layers, state, tolerance=TOLERANCE)]
+        problems += [f"{state}: {p}" for p in capacity_problems(flows, layers, state)]
         part = flows[flows["state"] == state]
         problems += [f"{state}: {p}" for p in _totals(summary[state], part, objectives[state])]
     if objectives["halted"] < objectives["baseline"] * (1 - TOLERANCE) and _only_halts(summary):
@@ -52,6 +55,22 @@ def check_folder(folder: str | Path, layers: Layers) -> dict[str, Any]:
         "ok": not problems, "problems": problems, "scenario": summary["scenario"], "certificate": figures,
         "objective_usd": objectives,
     }  # fmt: skip
+
+
+def _broken_seals(folder: Path, arrays: Mapping[str, np.ndarray], layers: Layers) -> list[str]:
+    """Return which files are not those that were written with the certificate."""
+    if not {"sealed_files", "sealed_sha256", "sealed_layers"} <= set(arrays):
+        return ["certificate.npz carries no seals of the other files"]
+    found = []
+    for name, seal in zip(arrays["sealed_files"].tolist(), arrays["sealed_sha256"].tolist(), strict=True):
+        path = folder / Path(name).name
+        if not path.is_file():
+            found.append(f"{name} is missing")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != seal:
+            found.append(f"{name} was changed since it was written")
+    if str(arrays["sealed_layers"]) != layers.digest:
+        found.append("the answer was made with other layers than these; give the same --layers")
+    return found
 
 
 def _totals(stated: Mapping[str, Any], flows: pd.DataFrame, objective_usd: float) -> list[str]:
@@ -105,8 +124,9 @@ def _read(folder: Path) -> tuple[dict[str, Any], pd.DataFrame, dict[str, np.ndar
     try:
         with np.load(folder / "certificate.npz", allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        problems.append(f"{folder}: certificate.npz cannot be read: {error}")
+    except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        told = str(error).split(";")[0].split("allow_pickle")[0]  # numpy advises to load it unsafely
+        problems.append(f"{folder}: certificate.npz cannot be read: {told}")
     if problems:
         raise BadInput(problems)
     return summary, flows, arrays

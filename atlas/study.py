@@ -49,10 +49,18 @@ class Study:
     `solve` answers halts and scenarios; `route` and `find` answer the smaller questions.
     """
 
-    def __init__(self, layers: Layers, year: int = CALIBRATED_YEAR, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        layers: Layers,
+        year: int = CALIBRATED_YEAR,
+        settings: Settings | None = None,
+        added: frozenset[str] = frozenset(),
+    ) -> None:
         if not FIRST_YEAR <= year <= LAST_YEAR:
             raise BadInput(f"year {year}: expected {FIRST_YEAR} to {LAST_YEAR}")
         self.layers, self.year, self.settings = layers, year, settings or read_settings()
+        # Units that a user laid over the shipped ones: they take no part in the fit of the calibrated year.
+        self._added = added & frozenset(map(str, layers.facilities.index))
         self._lock = threading.RLock()
         self._outcomes: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
         self._solved: OrderedDict[str, Solved] = OrderedDict()
@@ -75,7 +83,10 @@ class Study:
 
     @cached_property
     def _calibrated(self) -> _Stage:
-        return self._stage(self.layers, CALIBRATED_YEAR, self.router, ())
+        fitted = self.layers
+        if self._added:
+            fitted = dataclasses.replace(fitted, facilities=fitted.facilities.drop(sorted(self._added)))
+        return self._stage(fitted, CALIBRATED_YEAR, self.router)
 
     @cached_property
     def calibration(self) -> Baseline:
@@ -91,9 +102,9 @@ class Study:
 
     @cached_property
     def _own(self) -> _Stage:
-        if self.year == CALIBRATED_YEAR:
+        if self.year == CALIBRATED_YEAR and not self._added:
             return self._calibrated
-        return self._stage(self.layers, self.year, self.router, ())
+        return self._stage(self.layers, self.year, self.router, added=self._added)
 
     @cached_property
     def _before(self) -> State:
@@ -168,10 +179,13 @@ class Study:
         baseline = self.baseline
         halted = baseline if question.is_baseline else self._halted(question)
         notes = [f"{d}: not in force on {question.on}" for d in question.dropped]
+        notes += [f"{s}: goods in transit are stopped too" for s in sorted(question.transit)]
         notes += [f"{n}: nothing of it moves in the baseline, so nothing is allowed" for n in halted.empty_caps]
         tuned = self.calibration.tuned
         if self.year != CALIBRATED_YEAR:
             tuned = (f"extrapolated from {CALIBRATED_YEAR} to {self.year}", *tuned)
+        if self._added:
+            tuned = (*tuned, f"{len(self._added)} units laid over the shipped ones take no part in the fit")
         return Outcome(
             layers=self.layers,
             scenario=question,
@@ -196,7 +210,10 @@ class Study:
                 if i not in self.layers.facilities.index
             }
             router = self.router.attach(points) if points else self.router
-            stage = self._stage(layers, self.year, router, question.tariffs)
+            given = {str(f["id"]): f for f in question.facilities}
+            added = self._added | (frozenset(given) - frozenset(map(str, self.layers.facilities.index)))
+            changed = frozenset(i for i, f in given.items() if {"output_t", "capacity_t"} & set(f)) - added
+            stage = self._stage(layers, self.year, router, question.tariffs, added, changed)
             before = solve_open(stage.skeleton, stage.router, self.calibration, self.settings.solve_time_limit_s)
         state = solve_halted(
             stage.skeleton,
@@ -213,8 +230,16 @@ class Study:
             self._solved.popitem(last=False)
         return answer
 
-    def _stage(self, layers: Layers, year: int, router: Router, tariffs: Sequence[Mapping[str, Any]]) -> _Stage:
-        world = build_world(layers, year)
+    def _stage(
+        self,
+        layers: Layers,
+        year: int,
+        router: Router,
+        tariffs: Sequence[Mapping[str, Any]] = (),
+        added: frozenset[str] = frozenset(),
+        changed: frozenset[str] = frozenset(),
+    ) -> _Stage:
+        world = build_world(layers, year, added, changed)
         return _Stage(world, skeleton(world), LaneRouter(world, router, self._tariffs(world, year, tariffs)))
 
     def _tariffs(self, world: World, year: int, added: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -252,4 +277,10 @@ class Study:
 
 def open(layers: str | Path | None = None, year: int = CALIBRATED_YEAR, settings: Settings | None = None) -> Study:
     """Open a study on the shipped layers, or with those at `layers` laid over them."""
-    return Study(open_layers(layers), year, settings)
+    opened = open_layers(layers)
+    added: frozenset[str] = frozenset()
+    if layers is not None:
+        shipped, present = (frozenset(map(str, x.facilities.index)) for x in (open_layers(), opened))
+        # Layers that replace the shipped ones are a world of their own, fitted as a whole.
+        added = present - shipped if shipped <= present else frozenset()
+    return Study(opened, year, settings, added)

@@ -55,7 +55,9 @@ def state_summary(world: World, r: Reading, bloc: frozenset[str], usgs_share: pd
         "mine_output_usgs_t": _positive(usgs),
         "stage_output_element_t": _by_element(world, r),
         "imports_t": _imports(r.lanes),
-        "imports_element_t": _imports(r.lanes, by_element=True),
+        "imports_element_t": _imports(
+            r.flows[r.flows["route_id"] != ""].rename(columns={"tonnes": "t"}), by_element=True
+        ),
         "hhi": {s: _hhi(output[output["stage"] == s].groupby("country")["t"].sum()) for s in STAGES},
         "throughput_t": throughput(r.lanes),
     }

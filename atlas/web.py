@@ -133,8 +133,11 @@ def _failed(app: Flask, atlas: Atlas, error: Exception) -> Response:
         log.exception("error at %s %s", request.method, request.path[:200])
     elif isinstance(error, AtlasError):
         log.info("%s %s: %s", found.status, request.path[:200], found.error[:300])
-    if request.path.startswith(("/api", "/healthz", "/static")):
-        document = Document.of(app.json.dumps(found.body()), JSON_TYPE)
+    accepted = request.headers.get("Accept", "")
+    program = "application/json" in accepted and "text/html" not in accepted
+    if program or request.path.startswith(("/api", "/healthz", "/static")):
+        # Escaped, so that a name with markup stays text even where somebody shows the body as a page.
+        document = Document.of(app.json.dumps(found.body()).replace("<", "\\u003c"), JSON_TYPE)
     else:
         document = error_page(found)
     response = atlas.send(document, found.status, cache="no-store")
@@ -147,7 +150,7 @@ def waitress_options(settings: Settings) -> dict[str, Any]:
     return {
         "threads": settings.solve_slots + settings.solve_queue + 6,
         "ident": "atlas",
-        "max_request_body_size": settings.max_request_bytes + 100_000,  # the application refuses with its own words
+        "max_request_body_size": 1_000 * settings.max_request_bytes,  # the application itself refuses
         "max_request_header_size": 1_048_576,  # long addresses reach the application, which names the limit
         "channel_timeout": 60,
     }

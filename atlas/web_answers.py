@@ -70,7 +70,7 @@ class Answers:
 
     def __init__(self, study: Any, settings: Settings) -> None:
         self.study, self.settings = study, settings
-        self.documents = Kept(200_000_000)
+        self.documents = Kept(100_000_000)
         self._pool = ThreadPoolExecutor(max_workers=max(1, settings.solve_slots), thread_name_prefix="solve")
         self._lock = threading.Lock()
         self._running: dict[Hashable, Future[Any]] = {}

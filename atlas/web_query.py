@@ -148,6 +148,10 @@ def json_body(request: Request, settings: Settings) -> Any:
         raise BadInput(f"the body is not JSON: {str(error)[:120]}") from None
     if _depth(value) > MAX_DEPTH:
         raise BadInput(f"the body is nested too deeply: expected {MAX_DEPTH} levels at most")
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadInput("the body holds half of a surrogate pair, which is no character") from None
     return value
 
 

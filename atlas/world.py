@@ -65,10 +65,20 @@ class World:
         return self.metal_per_oxide * np.array([light, light, heavy, heavy])
 
 
-def build_world(layers: Layers, year: int = CALIBRATED_YEAR) -> World:
-    """Build the sets of `year` from `layers`; raises LayerError when a recipe or parameter is missing."""
+def build_world(
+    layers: Layers,
+    year: int = CALIBRATED_YEAR,
+    added: frozenset[str] = frozenset(),
+    changed: frozenset[str] = frozenset(),
+) -> World:
+    """Build the sets of `year` from `layers`; raises LayerError when a recipe or parameter is missing.
+
+    `added` units came with a user's layers or a scenario: they are new partners to all, at the output their row says.
+    `changed` units are known ones whose row says another output than the calibrated one.
+    """
     parameters = {str(k): float(v) for k, v in layers.parameters.items()}
-    units = _units(layers, year, parameters)
+    units = _units(layers, year, parameters, added)
+    units["changed"] = units.index.isin(list(changed))
     recipes, scrap_mix = _recipes(layers.grades, parameters)
     markets = layers.markets.sort_index()
     demand = _demand(layers, markets)
@@ -111,7 +121,7 @@ def dated_elements(tokens: tuple[str, ...], year: int) -> tuple[str, ...]:
     return tuple(e for e in ELEMENTS if e in made)
 
 
-def _units(layers: Layers, year: int, parameters: Mapping[str, float]) -> pd.DataFrame:
+def _units(layers: Layers, year: int, parameters: Mapping[str, float], added: frozenset[str]) -> pd.DataFrame:
     f = layers.facilities
     f = pd.DataFrame(f.loc[running(f, year)]).sort_index()
     start = pd.to_numeric(f["start_year"], errors="coerce")
@@ -119,6 +129,7 @@ def _units(layers: Layers, year: int, parameters: Mapping[str, float]) -> pd.Dat
     capacity = pd.to_numeric(f["capacity_t"], errors="coerce")
     # A published output of the calibrated year stands; a unit that starts later ramps up by data.
     new = start > CALIBRATED_YEAR
+    own = f.index.isin(list(added))
     age = year - start
     ramp = np.select(
         [age <= 0, age == 1],
@@ -126,6 +137,8 @@ def _units(layers: Layers, year: int, parameters: Mapping[str, float]) -> pd.Dat
         parameters["ramp_share_full"],
     )
     target = output.where(~new, capacity * ramp)
+    # A plant that a user brings has no part in the fit; without an output its row means it runs as such plants do.
+    target = target.mask(own & output.notna(), output).mask(own & output.isna(), capacity * ramp)
     costs = _process_costs(layers.costs)
     u = pd.DataFrame(
         {
@@ -138,7 +151,7 @@ def _units(layers: Layers, year: int, parameters: Mapping[str, float]) -> pd.Dat
             "target_t": target,
             "elements": [dated_elements(e, year) for e in f["elements"]],
             "grades": f["grades"],
-            "new": new,
+            "new": new | own,
         },
         index=f.index,
     )

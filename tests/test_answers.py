@@ -2,15 +2,17 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from atlas.certificate import check_arrays, flow_problems
+from atlas.certificate import capacity_problems, check_arrays, flow_problems
 from atlas.outcome import Outcome
 from atlas.study import Study
+from atlas.study import open as open_study
 
 LANE = ["from_id", "to_id", "commodity", "element", "grade"]
 
@@ -74,6 +76,7 @@ def test_every_answer_is_proved_and_balanced(study: Study, halts: tuple[str, ...
     assert s["halted"]["objective_usd"] >= s["baseline"]["objective_usd"] * (1 - 1e-6)
     for state in ("baseline", "halted"):
         assert flow_problems(outcome.flows, study.layers, state) == []
+        assert capacity_problems(outcome.flows, study.layers, state) == []
         total = s[state]
         assert total["supplied_t"] + total["shortage_t"] == pytest.approx(total["demand_t"], rel=1e-5)
     delivered = outcome.flows.query("state == 'halted' and commodity == 'magnet'")["tonnes"].sum()
@@ -240,6 +243,40 @@ def test_a_scenario_may_bring_a_plant_and_change_demand(study: Study) -> None:
     assert with_plant.summary["baseline"] == without.summary["baseline"]
     less = study.solve(scenario={"name": "less", "demand": [{"country": "USA", "sector": "*", "change_pct": -10}]})
     assert less.summary["halted"]["demand_t"] == pytest.approx(without.summary["baseline"]["demand_t"] - 890, rel=1e-4)
+
+
+def test_a_scenario_may_change_a_running_plant(study: Study) -> None:
+    less = {"id": "mt-weld", "capacity_t": 1000, "output_t": 1000}
+    outcome = study.solve(scenario={"name": "less ore", "facility": [less]})
+    assert outcome.facilities.at["mt-weld", "halted_t"] <= 1000 + 1e-6
+    assert outcome.facilities.at["mt-weld", "baseline_t"] > 20_000
+
+
+def test_a_plant_of_ones_own_helps_as_much_as_in_a_scenario(study: Study, tmp_path: Path) -> None:
+    row = {
+        "id": "own-magnets", "site": "own-magnets", "name": "Own magnets", "stage": "magnet", "product": "sintered",
+        "country": "USA", "lon": -97.3, "lat": 33, "coord_precision_km": 5, "status": "operating", "start_year": 2020,
+        "unit": "t_magnet", "capacity_t": 10000, "output_t": 9000, "grades": "standard;SH;UH", "modelled": "yes",
+        "source_id": "atlas-estimate", "confidence": "C",
+    }  # fmt: skip
+    pd.DataFrame([row]).to_csv(tmp_path / "facilities.csv", index=False)
+    own = open_study(tmp_path).solve(["country:CHN/magnet"])
+    assert own.facilities.at["own-magnets", "normal_t"] == pytest.approx(9000)
+    assert own.facilities.at["own-magnets", "halted_t"] > 9000
+    without = study.solve(["country:CHN/magnet"]).summary["halted"]["shortage_t"]
+    assert own.summary["halted"]["shortage_t"] < without - 8000
+
+
+def test_transit_of_a_halted_country_is_a_switch(study: Study) -> None:
+    plain = study.solve(["country:ITA"])
+    strict = study.solve(scenario={"name": "halts", "halt": [{"spec": "country:ITA", "transit": True}]})
+    assert plain.summary["halted"]["throughput_t"]["border"].get("CHE-ITA", 0) > 0
+    assert "CHE-ITA" not in strict.summary["halted"]["throughput_t"]["border"]
+    assert any("transit" in t for t in strict.summary["tuned"])
+
+
+def test_a_cap_on_nothing_says_so(study: Study) -> None:
+    assert any("nothing of it moves" in t for t in study.solve(["passage:northwest@0.5"]).summary["tuned"])
 
 
 def test_no_question_alters_the_layers(study: Study) -> None:

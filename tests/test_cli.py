@@ -276,7 +276,7 @@ def test_a_reader_that_leaves_early_is_no_failure() -> None:
 def test_a_full_disk_under_standard_output_is_one_line() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-m", "atlas", "find", "kuantan"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.strip() == "error: cannot write the answer: No space left on device"
 
 

@@ -116,7 +116,7 @@ def test_a_licence_is_a_share_withheld() -> None:
         ({"halt": [{"spec": 3}]}, "expected `spec`"),
         ({"halt": [{"spec": "country:CHN", "form": "2025-01-01"}]}, "from"),
         ({"halt": [{"spec": "country:CHN", "from": "yesterday"}]}, "YYYY-MM-DD"),
-        ({"halt": [{"spec": "country:CHN/magnet", "transit": True}]}, "transit"),
+        ({"halt": [{"spec": "country:CHN@0.5", "transit": True}]}, "transit"),
         ({"halt": "country:CHN"}, "list of tables"),
         ({"demand": [{"country": "USA", "sector": "cars", "change_pct": 5}]}, "sector"),
         ({"tariff": [{"importer": "USA", "commodity": "magnets", "rate_pct": 10}]}, "commodity"),
