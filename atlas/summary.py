@@ -219,19 +219,19 @@ def sentence(baseline: Mapping[str, Any], halted: Mapping[str, Any], what: str, 
     if not what:
         share = baseline["bloc_origin_share"]["magnet"]
         return (
-            f"In 2024's pattern {baseline['supplied_t']:,.0f} t of magnets a year reach their users over "
-            f"{baseline['mean_km']:,.0f} km on average; {share * 100:.0f} % of what {bloc} buys is {inside}."
+            f"In 2024's pattern {baseline['supplied_t']:,.0f}\u00a0t of magnets a year reach their users over "
+            f"{baseline['mean_km']:,.0f}\u00a0km on average; {share * 100:.0f}\u00a0% of what {bloc} buys is {inside}."
         )
     more = max(halted["shortage_t"] - baseline["shortage_t"], 0.0)
     extra = halted["unit_spend_usd_t"] - baseline["unit_spend_usd_t"]
-    change = f"{abs(extra):,.0f} USD ({abs(extra) / baseline['unit_spend_usd_t'] * 100:.1f} %)"
+    change = f"{abs(extra):,.0f}\u00a0USD ({abs(extra) / baseline['unit_spend_usd_t'] * 100:.1f}\u00a0%)"
     cost = f"a delivered tonne costs {change} {'more' if extra >= 0 else 'less'} {freight}"
     part = more / halted["demand_t"]
-    short = f"{more:,.0f} t of magnets a year stay short ({part * 100:.1f} % of world demand)"
+    short = f"{more:,.0f}\u00a0t of magnets a year stay short ({part * 100:.1f}\u00a0% of world demand)"
     met, origin = halted["bloc_supplied_share"], halted["bloc_origin_share"]["magnet"]
     return (
         f"With {what}, {short if more > 0.5 else 'no magnet stays short'}; {bloc} still gets "
-        f"{met * 100:.0f} % of its demand, {origin * 100:.0f} % of it {inside}, and {cost}."
+        f"{met * 100:.0f}\u00a0% of its demand, {origin * 100:.0f}\u00a0% of it {inside}, and {cost}."
     )
 
 
