@@ -24,7 +24,6 @@ from atlas import geo
 from atlas.errors import LayerError
 
 DECIMALS = 6  # about 0.1 m; RFC 7946 advises no more than 7
-MEDIA_TYPE = "application/geo+json"
 
 # (west, east, south, north) of one part that does not cross the antimeridian
 Extent: TypeAlias = tuple[float, float, float, float]

@@ -52,7 +52,6 @@ COMMODITY_UNITS = {
     "magnet": "t magnets",
     "scrap": "t REO in scrap",
 }
-UNIT_LABELS = {"t_reo": "t REO a year", "t_metal": "t metal a year", "t_magnet": "t magnets a year"}
 
 # kind of change on a stretch: colour, dash in pixels, label
 CHANGES: dict[str, tuple[str, tuple[int, ...], str]] = {

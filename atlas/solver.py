@@ -30,7 +30,6 @@ class Optimum:
     y: np.ndarray
     d: np.ndarray
     objective: float
-    iterations: int
 
 
 def solve(lp: LinearProgramme, time_limit_s: float = 60.0) -> Optimum:
@@ -73,4 +72,4 @@ def solve(lp: LinearProgramme, time_limit_s: float = 60.0) -> Optimum:
     x, y, d = np.array(s.col_value), np.array(s.row_dual), np.array(s.col_dual)
     if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(d).all()):
         raise SolverFailure("the solver returned numbers that are not finite")
-    return Optimum(x, y, d, float(lp.cost @ x) + lp.offset, int(h.getInfo().simplex_iteration_count))
+    return Optimum(x, y, d, float(lp.cost @ x) + lp.offset)

@@ -85,7 +85,7 @@ def main() -> int:
         os.environ["ATLAS_CACHE_DIR"] = str(out / "cache")  # empty: the first solve calibrates, later ones remember it
         commands: list[tuple[str, list[str], float | None]] = [
             ("atlas --help", ["--help"], 0.3),
-            ("atlas check", ["check"], None),
+            ("atlas check (opens every layer)", ["check"], 5.0),
             ("atlas route mt-weld lynas-kuantan", ["route", "mt-weld", "lynas-kuantan"], None),
             ("atlas solve, nothing remembered", ["solve", "--json"], 10.0),
             ("atlas solve", ["solve", "--json"], 10.0),

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -296,13 +295,17 @@ def test_output_is_ascii_json_and_survives_any_locale() -> None:
         assert done.stdout.isascii()
 
 
-def test_help_is_quick() -> None:
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "atlas", "--help"], capture_output=True, check=True, timeout=60)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.3
+def test_help_loads_nothing_heavy() -> None:
+    """The time itself is in `make bench`; what would cost it is what gets imported."""
+    code = (
+        "import sys; from atlas.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(*sorted({'pandas', 'geopandas', 'highspy', 'flask', 'folium', 'scipy', 'numpy'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert "Usage" in done.stdout
+    assert done.stderr.strip() == ""
 
 
 def test_a_port_that_is_taken_is_refused_at_once(monkeypatch: Any) -> None:

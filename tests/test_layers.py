@@ -2,7 +2,6 @@
 
 import datetime as dt
 import shutil
-import time
 
 import geopandas as gpd
 import pandas as pd
@@ -51,13 +50,6 @@ def test_shipped_layers_have_no_problem(world):
     assert table.loc["facilities", "count"] >= 300
     assert table.loc["facilities", "free_text_feeds"] > 0
     assert table["share_on_c"].dropna().between(0, 1).all()
-
-
-def test_opening_is_quick():
-    open_layers()
-    start = time.perf_counter()
-    open_layers()
-    assert time.perf_counter() - start < 3.0  # 0.5 s on a quiet machine; the rest is for a busy one
 
 
 def test_the_contract_names_stand_in_the_layers(world):
