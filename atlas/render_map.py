@@ -159,7 +159,7 @@ def build(start: dict[str, Any], tiles: tuple[str, str] | None = None) -> AtlasF
     control = folium.LayerControl(collapsed=False)
     chart.add_child(control)
     chart.add_child(AtlasReady(data, control))
-    _count_ids(figure)
+    count_ids(figure)
     return figure
 
 
@@ -180,7 +180,7 @@ def _layers(data: AtlasData) -> list[AtlasLayer]:
     return found
 
 
-def _count_ids(root: Element) -> None:
+def count_ids(root: Element) -> None:
     """Replace Folium's random ids by counted ones."""
     number = 0
     stack: list[Element] = [root]

@@ -65,6 +65,16 @@ CHANGES: dict[str, tuple[str, tuple[int, ...], str]] = {
 }
 SOURCES = {"ally": ("#0072B2", "Allied source"), "other": ("#D55E00", "Other source")}
 
+# mode of a leg: colour, dash in pixels, label; port handling has no line
+MODE_STYLES: dict[str, tuple[str, tuple[int, ...], str]] = {
+    "sea": ("#0072B2", (), "Sea"),
+    "rail": ("#C43B00", (9, 3), "Rail"),
+    "road": ("#007A5A", (3, 3), "Road"),
+    "air": ("#8A3F86", (12, 4, 2, 4), "Air"),
+}
+MODE_LABELS = {mode: label for mode, (_, _, label) in MODE_STYLES.items()}
+OTHER_WAY = "#7A8590"  # ways that are not chosen: grey, thin, with the dash of their mode
+
 WIDTH_MIN_PX, WIDTH_AT_100_KT_PX = 0.7, 18.0
 RADIUS_MIN_PX, RADIUS_AT_100_KT_PX = 3.2, 16.0
 
@@ -103,6 +113,12 @@ def line_swatch(colour: str, dash: tuple[int, ...] = (), width: float = 3.0) -> 
         '<svg class="swatch" width="34" height="{h}" viewBox="0 0 34 {h}" aria-hidden="true" focusable="false">'
         '<path d="M1 {m}H33" fill="none" stroke="{c}" stroke-width="{w}"{p}/></svg>'
     ).format(h=height, m=height / 2, c=colour, w=round(width, 1), p=pattern)
+
+
+def mode_swatch(mode: str) -> Markup:
+    """Return the line of a mode of transport as SVG."""
+    colour, dash, _ = MODE_STYLES[mode]
+    return line_swatch(colour, dash, 3.5)
 
 
 def shape_swatch(shape: str, colour: str, radius: float = 6.0, hollow: bool = False) -> Markup:

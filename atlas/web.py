@@ -19,6 +19,7 @@ from atlas.web_answers import Answers, Document
 from atlas.web_api import JSON_TYPE, api
 from atlas.web_errors import failure
 from atlas.web_pages import error_page, pages
+from atlas.web_route import routes
 
 __all__ = ["create_app", "serve", "waitress_options"]
 
@@ -98,6 +99,7 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     atlas = app.extensions["atlas"] = Atlas(study, settings)
     app.register_blueprint(pages)
     app.register_blueprint(api)
+    app.register_blueprint(routes)
 
     @app.get("/static/<digest>/<path:name>")
     def static_file(digest: str, name: str) -> Response:

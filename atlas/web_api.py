@@ -9,13 +9,11 @@ from flask import Blueprint, Response, current_app, request
 from atlas import __version__
 from atlas.errors import BadInput, nearest
 from atlas.export import LAYERS, layer_text
-from atlas.geo import parse_lonlat
 from atlas.web_answers import Document
 from atlas.web_errors import NotFound
 from atlas.web_query import Query, halt_query, parameters, scenario_body, single
+from atlas.web_route_query import PARAMETERS, read_route
 
-MODES = ("sea", "rail", "road", "air")
-COMMODITIES = ("concentrate", "oxide", "metal", "magnet")
 JSON_TYPE = "application/json"
 GEOJSON_TYPE = "application/geo+json"
 
@@ -101,42 +99,12 @@ def find() -> Response:
 def route() -> Response:
     """Return the best path between two places, or several."""
     atlas = _atlas()
-    names = ("from", "to", "close", "open", "modes", "commodity", "alternatives")
-    found = parameters(request, names, atlas.settings)
+    found = parameters(request, PARAMETERS, atlas.settings)
     problems: list[str] = []
-    ends = [_place(single(found, side, "", problems), side, problems) for side in ("from", "to")]
-    modes = [m.strip() for m in single(found, "modes", "sea,rail,road", problems).split(",") if m.strip()]
-    commodity = single(found, "commodity", "magnet", problems)
-    problems += [f"unknown mode {m[:40]!r}; known: {', '.join(MODES)}" for m in modes if m not in MODES]
-    if commodity not in COMMODITIES:
-        problems.append(
-            f"unknown commodity {commodity[:40]!r}; "
-            f"nearest: {', '.join(nearest(commodity, COMMODITIES) or COMMODITIES)}"
-        )
-    count = single(found, "alternatives", "1", problems)
-    if not (count.isascii() and count.isdigit() and 1 <= int(count[:9]) <= 10):
-        problems.append(f"alternatives: {count[:20]!r} is not a whole number from 1 to 10")
+    query = read_route(found, problems)
+    query.ends(problems)
     if problems:
         raise BadInput(problems)
     with atlas.timed("route"):
-        best = atlas.study.route(
-            ends[0], ends[1], close=tuple(found.get("close", ())), open=tuple(found.get("open", ())),
-            modes=tuple(modes), commodity=commodity, alternatives=int(count),
-        )  # fmt: skip
-    several = isinstance(best, list)
-    answers = [r.to_json() for r in (best if several else [best])]
-    return atlas.send(_json(answers if int(count) > 1 else answers[0]))
-
-
-def _place(text: str, side: str, problems: list[str]) -> str | tuple[float, float]:
-    """Return an id, or (lon, lat) of a text with a comma."""
-    if not text:
-        problems.append(f"{side}: expected a facility, a port or lon,lat")
-        return ""
-    if "," not in text:
-        return text
-    point = parse_lonlat(text)
-    if point is None:
-        problems.append(f"{side}: {text[:60]!r} is not lon,lat in degrees")
-        return ""
-    return point
+        answers = [r.to_json() for r in query.ask(atlas.study)]
+    return atlas.send(_json(answers if query.alternatives > 1 else answers[0]))

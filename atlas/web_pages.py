@@ -17,7 +17,7 @@ from atlas.web_answers import Document
 from atlas.web_errors import Failure
 from atlas.web_query import Query, halt_query, parameters
 
-PAGES = (("/", "Atlas"), ("/data", "Data"), ("/about", "About"))
+PAGES = (("/", "Atlas"), ("/route", "Routes"), ("/data", "Data"), ("/about", "About"))
 
 # title, halts; shown where the layers know every name
 PRESETS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -107,7 +107,7 @@ def _frame(outcome: Any, query: Query, path: str) -> dict[str, Any]:
     links = [{"href": f"/api/solve{tail}", "text": "All figures (JSON)", "download": False}]
     links += [{"href": f"/api/layers/{n}.geojson{tail}", "text": f"{t} (GeoJSON)", "download": True} for n, t in names]
     return {
-        "nav": _nav("/" if path == "/" else "/map"),
+        "nav": nav("/" if path == "/" else "/map"),
         "builder": _builder(halts, query.bloc, rest, folded=bool(halts)),
         "builder_first": path == "/",
         "links": links,
@@ -115,7 +115,8 @@ def _frame(outcome: Any, query: Query, path: str) -> dict[str, Any]:
     }
 
 
-def _nav(here: str) -> list[dict[str, Any]]:
+def nav(here: str) -> list[dict[str, Any]]:
+    """Return the links of the navigation, with the page that is shown marked."""
     return [{"href": href, "text": text, "here": href == here} for href, text in PAGES]
 
 
@@ -204,7 +205,7 @@ def _about_document() -> Document:
 
 
 def _plain(template: str, here: str, **values: Any) -> Document:
-    html = environment().get_template(template).render(nav=_nav(here), base=_atlas().assets.base, **values)
+    html = environment().get_template(template).render(nav=nav(here), base=_atlas().assets.base, **values)
     return html_document(html)
 
 

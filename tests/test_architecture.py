@@ -26,8 +26,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("halt", "halt_words", "scenario", "restriction", "solving", "readback", "summary", "changed_layers", "outcome", "memory"),
     ("stored",),
     ("study",),
-    ("export_files", "export_geojson", "export_network", "export", "render_style", "render_words", "render_arcs", "render_data", "render_map", "render"),
-    ("web_errors", "web_query", "web_answers", "web_api", "web_pages", "web_openapi", "web"),
+    ("export_files", "export_geojson", "export_network", "export", "export_route", "render_style", "render_words", "render_arcs", "render_data", "render_map", "render", "render_route_words", "render_route"),
+    ("web_errors", "web_query", "web_route_query", "web_answers", "web_api", "web_pages", "web_route", "web_openapi", "web"),
     ("cli_text", "cli_about", "cli_shell", "cli"),
     ("build_countries", "build_overlay", "build_sea", "build_land", "build_network"),  # commands of their own, for layers/
     ("__main__",),

@@ -6,6 +6,7 @@ const COPIES = [-360, 0, 360];
 const SMALL_T = 0.5;
 const INK = "#1F2933";
 const HALT = "#C00000";
+const SANS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif";
 
 /* ---------- small things ---------- */
 
@@ -82,6 +83,27 @@ const Land = L.Renderer.extend({
 function unit(p) {
   const lat = Math.max(Math.min(p[1], 85.05), -85.05) * Math.PI / 180;
   return [p[0] / 360 + 0.5, 0.5 - Math.log(Math.tan(Math.PI / 4 + lat / 2)) / (2 * Math.PI)];
+}
+
+/* The countries as one layer; `kindOf` says which fill a country has. */
+function landLayer(countries, kindOf) {
+  const lines = new Path2D(), kinds = {plain: new Path2D(), ally: new Path2D(), halted: new Path2D()};
+  for (const c of countries) {
+    const fill = kinds[kindOf(c)];
+    for (const text of c.rings) {
+      let on = false;
+      decode(text, 2).forEach((p, i) => {
+        const [x, y] = unit(p);
+        if (i) fill.lineTo(x, y); else fill.moveTo(x, y);
+        // the cut along 180 degrees is not a border
+        if (Math.abs(Math.abs(p[0]) - 180) < 0.02 || p[1] < -84) { on = false; return; }
+        if (on) lines.lineTo(x, y); else lines.moveTo(x, y);
+        on = true;
+      });
+      fill.closePath();
+    }
+  }
+  return new Land(kinds, lines, {plain: "#F7F5EF", ally: "#DDE9EE", halted: "#F6DAD2", line: "#B9C2CB"});
 }
 
 /* A stretch of routes: strands lie side by side, so their widths add up. One line, drawn in every copy of the world. */
@@ -296,6 +318,14 @@ const Words = L.Layer.extend({
   }
 });
 
+/* A gate across an ocean (Cape Horn to Antarctica) is drawn only where the ships are. */
+function short(gate) {
+  const a = gate[0], b = gate[gate.length - 1], length = Math.hypot(b[0] - a[0], b[1] - a[1]);
+  if (length < 8) return gate;
+  const coast = Math.abs(a[1]) < Math.abs(b[1]) ? a : b, far = coast === a ? b : a;
+  return [coast, [coast[0] + (far[0] - coast[0]) * 5 / length, coast[1] + (far[1] - coast[1]) * 5 / length]];
+}
+
 /* Boxes of the map that the legend and the controls cover. */
 function covered(map) {
   const own = map.getContainer().getBoundingClientRect();
@@ -338,26 +368,8 @@ function start(map, id, options) {
   }
 
   /* ----- basemap ----- */
-  (function drawLand() {
-    const named = new Set(data.halted.country), lines = new Path2D();
-    const kinds = {plain: new Path2D(), ally: new Path2D(), halted: new Path2D()};
-    for (const c of data.land.countries) {
-      const fill = kinds[named.has(c.id) ? "halted" : allies.has(c.id) ? "ally" : "plain"];
-      for (const text of c.rings) {
-        let on = false;
-        decode(text, 2).forEach((p, i) => {
-          const [x, y] = unit(p);
-          if (i) fill.lineTo(x, y); else fill.moveTo(x, y);
-          // the cut along 180 degrees is not a border
-          if (Math.abs(Math.abs(p[0]) - 180) < 0.02 || p[1] < -84) { on = false; return; }
-          if (on) lines.lineTo(x, y); else lines.moveTo(x, y);
-          on = true;
-        });
-        fill.closePath();
-      }
-    }
-    new Land(kinds, lines, {plain: "#F7F5EF", ally: "#DDE9EE", halted: "#F6DAD2", line: "#B9C2CB"}).addTo(map);
-  })();
+  const named = new Set(data.halted.country);
+  landLayer(data.land.countries, c => named.has(c.id) ? "halted" : allies.has(c.id) ? "ally" : "plain").addTo(map);
 
   /* ----- flows ----- */
   const lanes = data.lanes.map(l => ({from: l[0], to: l[1], commodity: l[2], item: l[3],
@@ -573,6 +585,11 @@ function start(map, id, options) {
   const UNITS = {t_reo: "t REO a year", t_metal: "t metal a year", t_magnet: "t magnets a year"};
   const TRUST = {A: "A, official or company filing", B: "B, trade press", C: "C, estimate"};
 
+  function routeLinks(id) {
+    const link = (side, text) => make("a", {href: "/route?" + side + "=" + encodeURIComponent(id)}, text);
+    return make("p", {class: "more"}, link("from", "Route from here"), " · ", link("to", "Route to here"));
+  }
+
   function placeContent(k) {
     const p = data.places[k], box = make("div", {class: "popup"});
     box.append(make("h3", {}, placeName(k)));
@@ -596,6 +613,7 @@ function start(map, id, options) {
         ["Position", p.precision_km === undefined ? null : "within " + p.precision_km + " km"]
       ]));
     }
+    if (options.live && p.stage !== markets) box.append(routeLinks(p.id));
     const into = [], out = [], sum = new Map();
     for (const [lane, , before, after] of data.ways) {
       const known = sum.get(lane) || [0, 0];
@@ -619,7 +637,7 @@ function start(map, id, options) {
 
   function throughContent(p, kind) {
     const both = options.views.length > 1;
-    return make("div", {class: "popup"}, make("h3", {}, p.name), facts([
+    return make("div", {class: "popup"}, make("h3", {}, p.name), options.live && kind === "port" ? routeLinks(p.id) : null, facts([
       ["Kind", kind === "port" ? "Port " + p.id : "Passage " + p.id], ["Country", p.country ? names[p.country] || p.country : null],
       [both ? "Before" : "Passes", tonnes(p.baseline) + " a year"], ["After", both ? tonnes(p.halted_t) + " a year" : null],
       ["Stay in port", p.days === undefined || p.days === null ? null : p.days + " days"],
@@ -640,14 +658,6 @@ function start(map, id, options) {
     data.ports.forEach((p, k) => { for (const m of ports[k]) { m.options.radius = m._radius = Math.min(7, 2 + 0.02 * Math.sqrt(through(p))); if (m._map) m._updateBounds(); } });
   }
 
-  /* A gate across an ocean (Cape Horn to Antarctica) is drawn only where the ships are. */
-  function short(gate) {
-    const a = gate[0], b = gate[gate.length - 1], length = Math.hypot(b[0] - a[0], b[1] - a[1]);
-    if (length < 8) return gate;
-    const coast = Math.abs(a[1]) < Math.abs(b[1]) ? a : b, far = coast === a ? b : a;
-    return [coast, [coast[0] + (far[0] - coast[0]) * 5 / length, coast[1] + (far[1] - coast[1]) * 5 / length]];
-  }
-
   const gates = data.passages.map(p => {
     const closed = halted.passage.has(p.id), at = [];
     for (const gate of p.gates) for (const shift of COPIES) at.push(latlngs(closed ? gate : short(gate), shift));
@@ -658,7 +668,6 @@ function start(map, id, options) {
   });
 
   /* ----- words ----- */
-  const SANS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif";
   function candidates() {
     const out = [], change = state.view === "change";
     const figure = p => change && Math.abs(p.baseline - p.halted_t) > 1 ? " " + tonnes(p.baseline) + " → " + tonnes(p.halted_t) : " " + tonnes(through(p));
@@ -800,5 +809,5 @@ function start(map, id, options) {
   return {layer, ready, show, map, data, state};
 }
 
-window.Atlas = {start, decode};
+window.Atlas = {start, decode, latlngs, make, landLayer, short, Stretch, Mark, Words, COPIES, INK, HALT, SANS};
 })();

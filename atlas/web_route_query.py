@@ -1,0 +1,107 @@
+"""What a question about a route says, read once for the page, the JSON and the GeoJSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+from atlas.errors import BadInput, nearest
+from atlas.geo import parse_lonlat
+from atlas.web_query import single
+
+PARAMETERS = ("from", "to", "close", "open", "modes", "commodity", "alternatives")
+MODES = ("sea", "rail", "road", "air")
+COMMODITIES = ("concentrate", "oxide", "metal", "magnet")
+DEFAULT_MODES = ("sea", "rail", "road")
+DEFAULT_COMMODITY = "magnet"
+MOST_WAYS = 10
+
+
+@dataclass(frozen=True)
+class RouteQuery:
+    """A question about a route as an address asks it; the ends are texts (an id or `lon,lat`), "" where not given."""
+
+    start: str = ""
+    end: str = ""
+    close: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+    modes: tuple[str, ...] = DEFAULT_MODES
+    commodity: str = DEFAULT_COMMODITY
+    alternatives: int = 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether both ends are named."""
+        return bool(self.start and self.end)
+
+    def address(self, path: str = "/route", **changed: Any) -> str:
+        """Return the shortest address that asks this, with some fields changed."""
+        own = replace(self, **changed)
+        pairs = [("from", own.start), ("to", own.end)]
+        pairs += [("close", name) for name in own.close] + [("open", name) for name in own.open]
+        if own.modes != DEFAULT_MODES:
+            pairs.append(("modes", ",".join(own.modes)))
+        if own.commodity != DEFAULT_COMMODITY:
+            pairs.append(("commodity", own.commodity))
+        if own.alternatives != 1:
+            pairs.append(("alternatives", str(own.alternatives)))
+        text = urlencode([(name, value) for name, value in pairs if value], safe=",")
+        return f"{path}?{text}" if text else path
+
+    def ends(self, problems: list[str]) -> list[str | tuple[float, float]]:
+        """Return both ends as an id or (lon, lat); what is wrong with them is added to `problems`."""
+        return [_place(text, side, problems) for text, side in ((self.start, "from"), (self.end, "to"))]
+
+    def ask(self, study: Any) -> list[Any]:
+        """Return the routes of a study that answer this, cheapest first; raises BadInput listing every problem."""
+        problems: list[str] = []
+        ends = self.ends(problems)
+        if problems:
+            raise BadInput(problems)
+        best = study.route(
+            ends[0], ends[1], close=self.close, open=self.open, modes=self.modes, commodity=self.commodity,
+            alternatives=self.alternatives,
+        )  # fmt: skip
+        return list(best) if isinstance(best, list) else [best]
+
+
+def read_route(found: Mapping[str, list[str]], problems: list[str]) -> RouteQuery:
+    """Return the question of an address's parameters; what is wrong is added to `problems`.
+
+    `close`, `open` and `modes` may stand several times or hold lists with commas: a plain form sends the one, a short
+    address the other. What cannot be used falls back to its default, so that a form can be shown again.
+    """
+    modes = _listed(found.get("modes", ())) or DEFAULT_MODES
+    problems += [f"unknown mode {m[:40]!r}; known: {', '.join(MODES)}" for m in modes if m not in MODES]
+    commodity = single(found, "commodity", DEFAULT_COMMODITY, problems)
+    if commodity not in COMMODITIES:
+        near = nearest(commodity, COMMODITIES) or COMMODITIES
+        problems.append(f"unknown commodity {commodity[:40]!r}; nearest: {', '.join(near)}")
+        commodity = DEFAULT_COMMODITY
+    count = single(found, "alternatives", "1", problems)
+    if not (count.isascii() and count.isdigit() and 1 <= int(count[:9]) <= MOST_WAYS):
+        problems.append(f"alternatives: {count[:20]!r} is not a whole number from 1 to {MOST_WAYS}")
+        count = "1"
+    return RouteQuery(
+        single(found, "from", "", problems), single(found, "to", "", problems), _listed(found.get("close", ())),
+        _listed(found.get("open", ())), tuple(m for m in MODES if m in modes) or DEFAULT_MODES, commodity, int(count),
+    )  # fmt: skip
+
+
+def _listed(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the items of repeated values and comma lists, each once, in order."""
+    return tuple(dict.fromkeys(item.strip() for value in values for item in value.split(",") if item.strip()))
+
+
+def _place(text: str, side: str, problems: list[str]) -> str | tuple[float, float]:
+    """Return an id, or (lon, lat) of a text with a comma."""
+    if not text:
+        problems.append(f"{side}: expected a facility, a port or lon,lat")
+        return ""
+    if "," not in text:
+        return text
+    point = parse_lonlat(text)
+    if point is None:
+        problems.append(f"{side}: {text[:60]!r} is not lon,lat in degrees")
+        return ""
+    return point
