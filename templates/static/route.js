@@ -146,7 +146,8 @@ function start(map, id, options) {
   const asked = /^#way-(\d+)$/.exec(window.location.hash);
   choose(asked && ways[asked[1] - 1] ? asked[1] - 1 : 0, true);
   map.whenReady(() => L.Util.requestAnimFrame(() => L.Util.requestAnimFrame(() => { document.body.dataset.ready = "yes"; })));
-  return {map, ways, choose, data};
+  window.AtlasRoute.shown = {map, ways, choose, data};
+  return window.AtlasRoute.shown;
 }
 
 window.AtlasRoute = {start};
