@@ -17,7 +17,7 @@ from atlas.config import data_dir
 from atlas.errors import BadInput, nearest
 from atlas.render_data import json_text, payload
 from atlas.render_map import build
-from atlas.render_style import ATTRIBUTION, legend, shape_swatch
+from atlas.render_style import ATTRIBUTION, closed_swatch, legend, shape_swatch
 from atlas.render_words import differs, halt_specs, percent, words
 
 __all__ = ["VIEWS", "csp_hashes", "environment", "page"]
@@ -176,12 +176,7 @@ def _legend() -> dict[str, Any]:
         '<svg class="swatch" width="22" height="14" viewBox="0 0 22 14" aria-hidden="true" focusable="false">'
         '<rect x="1" y="1" width="20" height="12" fill="{}" stroke="#B9C2CB"/></svg>'
     )
-    cross = Markup(
-        '<svg class="swatch" width="22" height="18" viewBox="0 0 22 18" aria-hidden="true" focusable="false">'
-        '<circle cx="11" cy="9" r="7" fill="none" stroke="#C00000" stroke-width="2.2"/>'
-        '<path d="M6 4L16 14" stroke="#C00000" stroke-width="2.2"/></svg>'
-    )
-    land = {"ally": patch.format("#DDE9EE"), "halted": patch.format("#F6DAD2"), "cross": cross}
+    land = {"ally": patch.format("#DDE9EE"), "halted": patch.format("#F6DAD2"), "cross": closed_swatch()}
     return {**legend(), "land": land, "hollow": shape_swatch("circle", "#5A6675", hollow=True)}
 
 

@@ -22,7 +22,16 @@ from atlas.render_arcs import encode
 from atlas.render_data import Json, basemap, json_text
 from atlas.render_map import MAP_OPTIONS, AtlasFigure, AtlasMap, count_ids
 from atlas.render_route_words import place_name
-from atlas.render_style import ATTRIBUTION, MODE_STYLES, OTHER_WAY, Sample, line_swatch, mode_swatch, shape_swatch
+from atlas.render_style import (
+    ATTRIBUTION,
+    MODE_STYLES,
+    OTHER_WAY,
+    Sample,
+    closed_swatch,
+    line_swatch,
+    mode_swatch,
+    shape_swatch,
+)
 
 LINE_DECIMALS = 4
 BORDER_COLOUR = "#B6507F"
@@ -98,10 +107,6 @@ def route_payload(
 
 def route_legend() -> dict[str, Any]:
     """Return the legend of the map of routes."""
-    cross = Markup(
-        '<svg class="swatch" width="22" height="16" viewBox="0 0 22 16" aria-hidden="true" focusable="false">'
-        '<path d="M3 8H19" stroke="#C00000" stroke-width="4"/></svg>'
-    )
     return {
         "modes": [Sample(mode_swatch(mode), label) for mode, (_, _, label) in MODE_STYLES.items()],
         "marks": [
@@ -109,7 +114,7 @@ def route_legend() -> dict[str, Any]:
             Sample(shape_swatch("square", "#FFFFFF", 5), "Port used"),
             Sample(shape_swatch("diamond", BORDER_COLOUR, 5), "Border crossed"),
             Sample(line_swatch("#1F2933", (3, 2), 2.2), "Passage"),
-            Sample(cross, "Closed"),
+            Sample(closed_swatch(), "Closed"),
         ],
         "other": Sample(line_swatch(OTHER_WAY, (), 2), "Other ways"),
     }

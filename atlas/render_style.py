@@ -121,6 +121,15 @@ def mode_swatch(mode: str) -> Markup:
     return line_swatch(colour, dash, 3.5)
 
 
+def closed_swatch() -> Markup:
+    """Return the sign of what is halted or closed as SVG."""
+    return Markup(
+        '<svg class="swatch" width="22" height="18" viewBox="0 0 22 18" aria-hidden="true" focusable="false">'
+        '<circle cx="11" cy="9" r="7" fill="none" stroke="#C00000" stroke-width="2.2"/>'
+        '<path d="M6 4L16 14" stroke="#C00000" stroke-width="2.2"/></svg>'
+    )
+
+
 def shape_swatch(shape: str, colour: str, radius: float = 6.0, hollow: bool = False) -> Markup:
     """Return a facility's symbol as SVG."""
     size = math.ceil(2 * radius + 4)

@@ -97,7 +97,7 @@ def _page(query: RouteQuery, found: Sequence[Any], problems: Sequence[str] = ())
             words=words,
             problems=problems,
             offers=_offers(query) if problems else [],
-            form=_form(query, folded=words is not None),
+            form=_form(query, folded=words is not None and words.reachable),
             examples=[] if words else [(title, q.address()) for title, q in EXAMPLES if _known(q)],
             address=query.address(),
             json_address=query.address("/api/route"),

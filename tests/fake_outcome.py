@@ -766,7 +766,9 @@ class FakeStudy:
             "legs": [],
             "geometry": {"type": "LineString", "coordinates": [[0, 0], [1, 1]]},
         }
-        one = SimpleNamespace(to_json=lambda: doc)
+        one = SimpleNamespace(
+            to_json=lambda: doc, reachable=True, reason="", line=LineString([(0, 0), (1, 1)]), legs=(), ports=(), passages=(), borders=()
+        )
         return one if kwargs.get("alternatives", 1) == 1 else [one, one]
 
 

@@ -71,7 +71,10 @@ function start(map, id, options) {
   function drawMarks() {
     marks.clearLayers();
     for (const p of data.passages) marks.addLayer(gateLines(p.gates, {color: INK, weight: 2, dashArray: "4 3"}));
-    for (const p of data.closed) marks.addLayer(gateLines(p.gates, {color: HALT, weight: 4.5, whole: true}));
+    for (const p of data.closed) {
+      marks.addLayer(gateLines(p.gates, {color: HALT, weight: 4.5, whole: true}));
+      for (const m of spot(p.at, {shape: "circle", radius: 1, fillColor: HALT, halted: true})) marks.addLayer(named(m, p.name + ", closed"));
+    }
     for (const p of data.shut) for (const m of spot(p.at, {shape: SQUARE, radius: 4.5, fillColor: "#FFFFFF", halted: true})) marks.addLayer(named(m, p.name + ", closed"));
     for (const p of data.ports) for (const m of spot(p.at, {shape: SQUARE, radius: 3, fillColor: "#FFFFFF", edge: "#3D4A57", hollow: true})) {
       m.on("click", () => offer(m.getLatLng(), p.name, p.id));
@@ -88,9 +91,9 @@ function start(map, id, options) {
   }
 
   function candidates() {
-    const out = [], add = (p, text, weight, colour, font, minZoom) => out.push({text, at: p.at, dx: 10, weight, colour, font: font + SANS, minZoom});
-    for (const p of data.closed) add(p, "✕ " + p.name, 1e9, HALT, "700 11.5px ", 0);
-    for (const p of data.shut) add(p, "✕ " + p.name, 1e9, HALT, "700 11.5px ", 0);
+    const out = [], add = (p, text, weight, colour, font, minZoom) => out.push({text, at: p.at, dx: 11, weight, colour, font: font + SANS, minZoom});
+    for (const p of data.closed) add(p, "✕ " + p.name, 1e11, HALT, "700 11.5px ", 0);
+    for (const p of data.shut) add(p, "✕ " + p.name, 1e11, HALT, "700 11.5px ", 0);
     for (const p of data.ends) add(p, p.name, 1e10, INK, "700 12.5px ", 0);
     for (const p of (data.ways[chosen] || {marks: []}).marks) {
       if (p.kind === "end") add(p, p.name, 1e10, INK, "700 12.5px ", 0);
