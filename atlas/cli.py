@@ -63,6 +63,11 @@ def check(obj: dict[str, Any]) -> int:
     ]
     say(table(("layer", "rows", "problems", "free-text feeds", "on confidence C"), rows))
     if not len(problems):
+        from atlas import network
+        from atlas.cli_roads import far_text
+
+        far_km = network.load(layers.open_layers(obj["layers"])).far_facilities()
+        say("\n" + far_text(far_km))
         return 0
     texts = [f"{p['layer']} {p['row']} {p['column']}: {p['problem']}" for p in problems.to_dict("records")]
     say("")
@@ -221,6 +226,44 @@ def export_command(obj: dict[str, Any], layer: str, halts: tuple[str, ...], bloc
     with timed("written"):
         export.write_layer(source, layer, out)
     note(f"wrote {out}")
+    return 0
+
+
+@main.command()
+@click.argument("facility", metavar="[ID]", required=False)
+@click.option("--to", metavar="PORT", help="Make a corridor to this port, not an area around the facility.")
+@click.option(
+    "--radius-km", type=float, metavar="R",
+    help="Size of the area, half the width of a corridor.  [default: to the trunk network; 15 for a corridor]",
+)  # fmt: skip
+@click.option("--osm", metavar="FILE", help="Read this OSM XML file (.osm, .osm.gz, .osm.bz2) and ask no server.")
+@click.option("--refresh", is_flag=True, help="Ask again for what is kept already.")
+@click.pass_obj
+def roads(
+    obj: dict[str, Any], facility: str | None, to: str | None, radius_km: float | None, osm: str | None, refresh: bool
+) -> int:
+    """Fetch and keep local roads and rails around a facility.
+
+    They join it to the trunk network, or to a port, in every later answer. Without ID: what is kept, and what needs it.
+    """
+    from atlas import cli_roads, network
+
+    study = open_study(obj)
+    if facility is None:
+        if to or osm or radius_km is not None or refresh:
+            raise BadInput("--to, --radius-km, --osm and --refresh go with the ID of a facility")
+        kept = study.local_roads
+        if kept.accesses:
+            say(cli_roads.kept_text(kept.accesses) + "\n")
+        say(cli_roads.far_text(network.load(study.layers, kept).far_facilities()))
+        return 0
+    from atlas import local_roads
+
+    with timed("made the local roads"):
+        made = local_roads.make(study.layers, study.settings, facility, to, radius_km, osm, refresh, say=note)
+    if made.already:
+        note(f"the roads of {made.access.facility} were already there; --refresh makes them anew")
+    say(cli_roads.access_text(made.access, made.trunk_km))
     return 0
 
 

@@ -3,11 +3,12 @@
 import os
 import re
 import sys
+import warnings
 from typing import Any
 
 import click
 
-from atlas.errors import AtlasError, WriteFailure, nearest
+from atlas.errors import AtlasError, AtlasWarning, WriteFailure, nearest
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # what shells return for Ctrl-C
@@ -20,7 +21,11 @@ class AtlasGroup(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command and exit: 0 done, 1 no answer, 2 bad input. Takes what `click.Command.main` takes."""
         extra |= {"standalone_mode": False, "prog_name": "atlas"}
-        sys.exit(self._guarded(args, extra))
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", AtlasWarning)
+            warnings.showwarning = _told
+            code = self._guarded(args, extra)
+        sys.exit(code)
 
     def _guarded(self, args: tuple[Any, ...], extra: dict[str, Any]) -> int:
         try:
@@ -89,3 +94,8 @@ def fail(text: str, code: int) -> int:
     line = " ".join(text.split())
     click.echo(f"error: {line}", err=True)
     return code
+
+
+def _told(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning as one line, without the place in the program that it comes from."""
+    click.echo(f"warning: {' '.join(str(message).split())}", err=True)

@@ -21,7 +21,14 @@ SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
     ("solve_slots", 2, "", "solves that run at once in a server; more wait"),
     ("solve_queue", 8, "", "solves that may wait in a server; more are refused with 503"),
     ("solves_per_minute", 240, "", "new answers an address may ask for in a minute; more get 429; 0: no limit"),
-    ("cache_dir", "", "", "where the calibrated year is kept; empty: the user's cache folder; off: nowhere"),
+    ("cache_dir", "", "", "where the calibrated year and local roads are kept; empty: the user's cache; off: nowhere"),
+    ("overpass_url", "https://overpass-api.de/api", "", "the Overpass server that `atlas roads` asks"),
+    ("overpass_timeout_s", 180, "s", "time that server has for one answer"),
+    ("overpass_pause_s", 1.0, "s", "pause between two requests; they are made one at a time"),
+    ("overpass_wait_s", 300.0, "s", "longest wait for a free slot of that server"),
+    ("overpass_retries", 1, "", "further tries after the server says that it is busy (429, 504)"),
+    ("overpass_retry_s", 15.0, "s", "pause before such a try; doubled each time"),
+    ("roads_max_km2", 75_000.0, "km2", "largest area that `atlas roads` asks a server for"),
     ("tiles", False, "", "whether maps offer an online background, which makes requests to other hosts"),
 )
 
@@ -41,6 +48,13 @@ class Settings:
     solve_queue: int = 8
     solves_per_minute: int = 240
     cache_dir: str = ""
+    overpass_url: str = "https://overpass-api.de/api"
+    overpass_timeout_s: int = 180
+    overpass_pause_s: float = 1.0
+    overpass_wait_s: float = 300.0
+    overpass_retries: int = 1
+    overpass_retry_s: float = 15.0
+    roads_max_km2: float = 75_000.0
     tiles: bool = False
 
 

@@ -19,6 +19,10 @@ class AtlasError(Exception):
         super().__init__("; ".join(self.problems))
 
 
+class AtlasWarning(UserWarning):
+    """Something was passed over that the user may want to know; the answer goes on without it."""
+
+
 class BadInput(AtlasError, ValueError):
     """Something the user gave is wrong: an id, a file, a share, a row."""
 
@@ -49,6 +53,10 @@ class NoAnswer(AtlasError):
 
 class NoPath(NoAnswer):
     """No way leads from here to there."""
+
+
+class ServerTrouble(NoAnswer, ConnectionError):
+    """A server on the network did not give a usable answer."""
 
 
 class SolverFailure(NoAnswer, RuntimeError):

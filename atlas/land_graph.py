@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,17 @@ class Joins:
     targets: NDArray[np.int64]  # graph nodes
     km: NDArray[np.float64]
     lines: list[NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some countries of a graph: nodes (n,), lon and lat (n, 2), country codes (n,); edges (m, 2), km (m,)."""
+
+    ids: NDArray[np.int64]
+    xy: NDArray[np.float64]
+    country: NDArray[np.str_]
+    ends: NDArray[np.int64]
+    km: NDArray[np.float64]
 
 
 class LandGraph:
@@ -52,6 +64,25 @@ class LandGraph:
         matrix = coo_matrix((km, (a, b)), shape=(high - low, high - low)).tocsr()
         return low, self._data["xy"][low:high].astype(float) / 1000.0, matrix
 
+    def part(self, countries: Sequence[str]) -> Part:
+        """Return the nodes of some countries, in order of their numbers, and the edges between them."""
+        codes, first = self._data["countries"].astype("str"), self._data["first_node"].astype(np.int64)
+        owner = np.repeat(np.arange(len(codes)), np.diff(first))
+        kept = np.isin(codes, list(countries))[owner]
+        ids = np.arange(first[0], first[0] + len(owner))[kept]
+        ends = np.c_[self._data["a"], self._data["b"]]
+        inside = np.isin(ends, ids).all(axis=1)
+        return Part(ids, self._data["xy"][ids].astype(float) / 1000.0, codes[owner[kept]], ends[inside],
+                    self._data["km_100"][inside].astype(float) / 100.0)
+
+    def usable(self, country: str, known: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return (n, 2) lon, lat of the country's nodes whose piece of network holds a node of `known`."""
+        found = self._country(country)
+        if found is None:
+            return np.empty((0, 2))
+        low, xy, matrix = found
+        return np.asarray(xy[_leading(low, matrix, known)[1]])
+
     def join(self, lon: float, lat: float, country: str, known: NDArray[np.int64], reach_km: float) -> Joins | None:
         """Join a point to the nearest piece of its country's network that holds a node of `known` (graph nodes).
 
@@ -62,11 +93,9 @@ class LandGraph:
         if found is None:
             return None
         low, xy, matrix = found
-        inside = known[(known >= low) & (known < low + len(xy))] - low
+        inside, usable = _leading(low, matrix, known)
         if not len(inside):
             return None
-        _, label = connected_components(matrix, directed=False)
-        usable = np.flatnonzero(np.isin(label, label[inside]))
         where, far = geo.NearestIndex(xy[usable, 0], xy[usable, 1]).query(lon, lat)
         if far[0] > reach_km:
             return None
@@ -89,3 +118,12 @@ class LandGraph:
                 lines.append(xy[run[::-1]])
         point = (float(xy[start, 0]), float(xy[start, 1]))
         return Joins(point, float(far[0]), np.array(targets, dtype=np.int64), np.array(km), lines)
+
+
+def _leading(
+    low: int, matrix: csr_matrix, known: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Return the known nodes of a country, counted from its first, and all nodes connected with one of them."""
+    inside = known[(known >= low) & (known < low + matrix.shape[0])] - low
+    _, label = connected_components(matrix, directed=False)
+    return inside, np.flatnonzero(np.isin(label, label[inside]))

@@ -9,7 +9,7 @@ Facilities and markets have a node to leave from and one to arrive at, so no pat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,12 +17,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from atlas import geo
+from atlas import geo, local_access
+from atlas.config import settings as read_settings
 from atlas.land_graph import LandGraph
+from atlas.land_joins import Ends, LandJoins
 from atlas.layers import Layers
+from atlas.local_access import NEEDED_KM, NO_ROADS, LocalRoads
 from atlas.network_edges import (
     PORT,
-    RAIL,
     SEA,
     Draft,
     Edges,
@@ -34,13 +36,19 @@ from atlas.network_edges import (
     add_ports,
     add_sea,
     add_transfers,
-    country_numbers,
     packed_lines,
     road_rates,
 )
 
 SEA_REACH_KM = 60.0  # how far a point may lie from a port or sea lane when it must go by sea alone
-REACH_KM = {"rail": 200.0, "road": 900.0}
+
+
+@dataclass(frozen=True)
+class Posts:
+    """Border crossings of one mode: the graph nodes on both sides (n, 2), km between them (n,)."""
+
+    ends: NDArray[np.int64]
+    km: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ class Network:
     land: Mapping[str, LandGraph]
     land_nodes: Mapping[str, tuple[NDArray[np.int32], NDArray[np.int64]]]  # mode: query nodes, their graph nodes
     layers: Layers
+    local: LocalRoads = field(default=NO_ROADS)
 
     @cached_property
     def port_at(self) -> dict[int, str]:
@@ -78,6 +87,20 @@ class Network:
             number -= len(file.start) - 1
         return self.extra_lines[number]
 
+    def far_facilities(self) -> pd.Series:
+        """Return snap km by id of the operating facilities that need local roads, the farthest first."""
+        status = self.layers.facilities["status"]
+        snap_km = pd.Series({str(i): self.places[str(i)].snap_km for i in status.index[status == "operating"]
+                             if i in self.places}, dtype=float)
+        return snap_km[snap_km > NEEDED_KM].sort_values(ascending=False, kind="stable")
+
+    def posts(self, mode: str) -> Posts:
+        """Return the border crossings of rail or road between nodes of that mode's graph."""
+        nodes, graph_nodes = self.land_nodes[mode]
+        e, low, high = self.edges, int(nodes.min()), int(nodes.max())
+        post = np.flatnonzero((e.border >= 0) & (e.u >= low) & (e.u <= high) & (e.v >= low) & (e.v <= high))
+        return Posts(graph_nodes[np.c_[e.u[post], e.v[post]] - low], e.km[post])
+
     def with_points(self, points: Mapping[str, tuple[float, float, str | None]]) -> Network:
         """Return a network with more places {id: (lon, lat, country or None)}; None: whose land the point is."""
         return _joined(self, points)
@@ -87,8 +110,12 @@ class Network:
         return _sea_joined(self, ids)
 
 
-def load(layers: Layers) -> Network:
-    """Load the network of `layers/network/` for these layers; places it does not know are joined now."""
+def load(layers: Layers, local: LocalRoads | None = None) -> Network:
+    """Load the network of `layers/network/` for these layers; places it does not know are joined now.
+
+    `local` are the local roads in use: by default those kept in the user's cache folder, `NO_ROADS` for none.
+    """
+    local = local_access.read_all(read_settings(), layers) if local is None else local
     directory = layers.directory("network")
     stored = {name: _read(directory / f"{name}.npz") for name in ("sea", "rail", "road", "places")}
     borders = pd.read_csv(directory / "borders.csv", dtype="str", keep_default_na=False).set_index("id").sort_index()
@@ -97,7 +124,7 @@ def load(layers: Layers) -> Network:
     country_ids = tuple(str(c) for c in stored["road"]["countries"])
     port_ids = tuple(str(p) for p in sea["ports"])
     border_ids = tuple(str(b) for b in borders.index)
-    known = _known_places(layers, places)
+    known = _known_places(layers, places, local)
     is_port = places["kind"] == "port"
     hubs = len(sea["xy"])  # place i leaves from node hubs + i
     arrivals = hubs + len(places["id"])
@@ -124,6 +151,7 @@ def load(layers: Layers) -> Network:
         passage_ids=tuple(str(p) for p in sea["passages"]),
         closed_borders=frozenset(borders.index[borders["open"] == "no"]), files=tuple(files), extra_lines=(),
         land=land, land_nodes=land_nodes, layers=layers,
+        local=local,
     )
     return network.with_points(missing) if missing else network
 
@@ -138,11 +166,15 @@ def _wanted(layers: Layers) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(f) for f in frames])
 
 
-def _known_places(layers: Layers, places: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
-    """Tell which stored places are still where the build found them."""
+def _known_places(
+    layers: Layers, places: Mapping[str, NDArray[np.generic]], local: LocalRoads
+) -> NDArray[np.bool_]:
+    """Tell which stored places are still where the build found them and have no local roads."""
     wanted = _wanted(layers).reindex([str(i) for i in places["id"]])
     same = np.isclose(wanted[["lon", "lat"]].to_numpy(dtype=float), places["xy"], atol=1e-9).all(axis=1)
-    return np.asarray(same & (wanted["country"].to_numpy() == places["country"]))
+    rows = zip(places["xy"].tolist(), places["country"].tolist(), places["kind"].tolist(), strict=True)
+    plain = [kind == "port" or local.at(lon, lat, country) is None for (lon, lat), country, kind in rows]
+    return np.asarray(same & (wanted["country"].to_numpy() == places["country"]) & plain)
 
 
 def _places(
@@ -176,32 +208,12 @@ def _joined(network: Network, points: Mapping[str, tuple[float, float, str | Non
     looked = geo.country_of([ordered[i][1][:2] for i in blank], layers.countries, max_km=60.0) if blank else []
     country_at = dict(zip(blank, looked, strict=True))
     places, new = dict(network.places), []
+    joins = LandJoins(draft, xy, lines, base, network.land, network.land_nodes, network.country_ids, network.places)
     for i, (name, (lon, lat, given)) in enumerate(ordered):
         country = given or country_at[i]
-        leave, arrive = len(xy), len(xy) + 1
-        xy += [np.array([lon, lat])] * 2
-        snap_km = np.inf
-        for mode in ("road", "rail"):
-            nodes, graph_nodes = network.land_nodes[mode]
-            met = network.land[mode].join(lon, lat, country, graph_nodes, REACH_KM[mode]) if country else None
-            if met is None:
-                continue
-            snap_km = min(snap_km, met.snap_km)
-            on_graph = len(xy)
-            xy.append(np.array(met.xy))
-            inside = country_numbers([country], network.country_ids)[0]
-            for u, v in ((leave, on_graph), (on_graph, arrive)):
-                draft.add_road([country], np.array([met.snap_km]), handling=mode == "rail", u=u, v=v, one_way=True,
-                               country=inside)
-            ends = _query_nodes(nodes, graph_nodes, met.targets)
-            common = {"u": on_graph, "v": ends, "country": inside, "line": np.arange(len(ends)) + base + len(lines)}
-            lines += met.lines
-            if mode == "rail":
-                draft.add(len(ends), mode=RAIL, km=met.km, usd_t=met.km * float(draft.c["rail_freight_usd_t_km"]),
-                          days=met.km / float(draft.c["rail_speed_km_day"]), **common)
-            else:
-                draft.add_road([country] * len(ends), met.km, **common)
-        places[name] = Place(leave, arrive, lon, lat, country, float(snap_km))
+        ends = Ends(joins.node(lon, lat), joins.node(lon, lat), lon, lat, country)
+        snap_km = joins.join(ends, network.local.at(lon, lat, country))
+        places[name] = Place(ends.leave, ends.arrive, lon, lat, country, snap_km)
         new.append(places[name])
     add_local(draft, new, places, frozenset(network.port_ids) & set(places), network.country_ids)
     added = draft.edges()
@@ -251,10 +263,3 @@ def _sea_joined(network: Network, ids: Sequence[str]) -> Network:
     added = draft.edges()
     edges = Edges(**{n: np.concatenate([getattr(e, n), getattr(added, n)]) for n in draft.neutral})
     return replace(network, xy=np.array(xy), edges=edges, extra_lines=tuple(lines))
-
-
-def _query_nodes(
-    nodes: NDArray[np.int32], graph_nodes: NDArray[np.int64], targets: NDArray[np.int64]
-) -> NDArray[np.int32]:
-    order = np.argsort(graph_nodes)
-    return np.asarray(nodes[order[np.searchsorted(graph_nodes[order], targets)]])

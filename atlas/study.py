@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from atlas import memory, network
+from atlas import local_access, memory, network
 from atlas.changed_layers import changed_layers
 from atlas.config import Settings
 from atlas.config import settings as read_settings
@@ -28,6 +28,7 @@ from atlas.outcome import Outcome, Solved, solved
 from atlas.routing import Router
 from atlas.scenario import Scenario, from_dict, from_specs, read_file
 from atlas.solving import State, calibrate, open_routes, solve_halted, solve_open
+from atlas.trunk_graph import trunk_graph
 from atlas.way import known_borders
 from atlas.world import CALIBRATED_YEAR, World, build_world
 
@@ -69,7 +70,13 @@ class Study:
     def router(self) -> Router:
         """The router over the shipped network and these layers."""
         with self._lock:
-            return Router(network.load(self.layers), self.layers)
+            return Router(network.load(self.layers, self.local_roads), self.layers)
+
+    @cached_property
+    def local_roads(self) -> local_access.LocalRoads:
+        """The local roads in use: those that `atlas roads` kept for facilities of these layers, read once."""
+        with self._lock:
+            return local_access.read_all(self.settings, self.layers)
 
     @cached_property
     def names(self) -> Names:
@@ -92,12 +99,15 @@ class Study:
     def calibration(self) -> Baseline:
         """The calibrated year: flows and the corrections that hold them."""
         with self._lock:
-            kept = memory.recall(self.layers, self.settings)
+            # Fitted on the network in use, local roads included: the corrections take up what new roads change in cost,
+            # so the baseline stays the trade of 2024. Hence the roads' digest is part of the key.
+            roads = self.local_roads.digest
+            kept = memory.recall(self.layers, self.settings, roads)
             if kept is not None:
                 return kept
             stage = self._calibrated
             made = calibrate(stage.skeleton, open_routes(stage.router), self.blocs, self.settings.solve_time_limit_s)
-            memory.keep(self.layers, self.settings, made)
+            memory.keep(self.layers, self.settings, made, roads)
             return made
 
     @cached_property
@@ -262,6 +272,10 @@ class Study:
     def route(self, a: str | tuple[float, float], b: str | tuple[float, float], **how: Any) -> Any:
         """Return the best path between two places; see `Router.route`. A site stands for the first of its units."""
         return self.router.route(self._place(a), self._place(b), **how)
+
+    def graph(self, mode: str = "road", countries: Sequence[str] | None = None) -> Any:
+        """Return the trunk graph of a mode as an OSMnx MultiDiGraph; see `trunk_graph`."""
+        return trunk_graph(self.router.network, mode, countries)
 
     def _place(self, place: str | tuple[float, float]) -> str | tuple[float, float]:
         facilities = self.layers.facilities

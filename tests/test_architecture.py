@@ -19,7 +19,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("schema",),
     ("geo",),
     ("finding", "duty", "layer_files", "layer_check", "layers"),
-    ("land_graph", "network_edges", "network"),
+    ("land_graph", "network_edges", "local_access", "land_joins", "network", "trunk_graph", "overpass", "local_exits", "local_roads"),
     ("way", "route_finder", "routing"),
     ("world", "solver", "model", "lane_routes", "programme"),
     ("certificate",),
@@ -28,7 +28,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("study",),
     ("export_files", "export_geojson", "export_network", "export", "export_route", "render_style", "render_words", "render_arcs", "render_data", "render_map", "render", "render_route_words", "render_route"),
     ("web_errors", "web_query", "web_route_query", "web_answers", "web_api", "web_pages", "web_route", "web_openapi", "web"),
-    ("cli_text", "cli_about", "cli_shell", "cli"),
+    ("cli_text", "cli_about", "cli_roads", "cli_shell", "cli"),
     ("build_countries", "build_overlay", "build_sea", "build_land", "build_network"),  # commands of their own, for layers/
     ("__main__",),
 )
@@ -108,6 +108,6 @@ for name in sys.argv[3:]:
 
 def test_commands_start_without_heavy_modules() -> None:
     """`atlas --help` must not wait for pandas or GDAL."""
-    script = "import sys, atlas.cli; print([m for m in ('pandas', 'numpy', 'geopandas', 'folium', 'flask') if m in sys.modules])"
+    script = "import sys, atlas.cli; print([m for m in ('pandas', 'numpy', 'geopandas', 'folium', 'flask', 'networkx', 'osmnx', 'sklearn') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"

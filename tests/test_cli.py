@@ -118,7 +118,7 @@ def test_a_fault_of_the_program_is_one_line_too(fake: FakeStudy, monkeypatch: An
 def test_help_names_every_command() -> None:
     result = run("--help")
     assert result.exit_code == 0
-    for name in ("check", "find", "route", "solve", "map", "export", "serve", "about"):
+    for name in ("check", "find", "route", "solve", "map", "export", "roads", "serve", "about"):
         assert re.search(rf"^  {name} ", result.output, re.MULTILINE)
         assert run(name, "--help").exit_code == 0
     assert run().exit_code == 2
@@ -234,9 +234,11 @@ def test_find_by_name() -> None:
 def test_check_lists_layers_and_problems(tmp_path: Path) -> None:
     result = run("check")
     assert result.exit_code == 0, result.output
-    counted = {line.split()[0]: line.split()[1:3] for line in result.stdout.splitlines()[2:]}
+    rows = result.stdout.split("\n\n")[0].splitlines()[2:]
+    counted = {line.split()[0]: line.split()[1:3] for line in rows}
     assert int(counted["facilities"][0]) >= 300
     assert {problems for _, problems in counted.values()} == {"0"}
+    assert "kachin-pangwa" in result.stdout.split("\n\n")[1]  # far from the roads known: told, and no problem
     bad = "id,site,name,stage,country,lon,lat\nnew-mine,new-mine,New,mien,CHX,200,95\n"
     (tmp_path / "facilities.csv").write_text(bad)
     line = refused(run("--layers", str(tmp_path), "check"))
