@@ -57,8 +57,6 @@ class RouteWords:
     title: str
     sentence: str
     reachable: bool
-    closed: list[str] = field(default_factory=list)
-    opened: list[str] = field(default_factory=list)
     ways: list[Way] = field(default_factory=list)
     flight_note: str = ""
     fewer: str = ""
@@ -77,16 +75,18 @@ def route_words(
         sentence = f"There is {_named_reason(first['reason'], layers)}."
         told_already = all(name in sentence for name in closed)
         shut = "" if told_already else f" Closed: {listed(closed)}."
-        return RouteWords(title, sentence + shut, False, closed, opened)
+        return RouteWords(title, sentence + shut, False)
     ways = [_way(k, r, told, layers, commodity) for k, r in enumerate(told)]
     sentence = ways[0].sentence
-    if closed:
-        sentence = f"With {listed([with_article(c) for c in closed])} closed: {sentence[0].lower() + sentence[1:]}"
+    changed = [f"{listed([with_article(n) for n in names])} {how}" for names, how in
+               ((closed, "closed"), (opened, "opened")) if names]  # fmt: skip
+    if changed:
+        sentence = f"With {listed(changed)}: {sentence[0].lower() + sentence[1:]}"
     flies = any(leg["mode"] == "air" for r in told for leg in r["legs"])
     fewer = ""
     if len(ways) < wanted:
         fewer = f"{wanted} ways were asked for; no other differs enough from {'this' if len(ways) == 1 else 'these'}."
-    return RouteWords(title, sentence, True, closed, opened, ways, _flight_note(layers) if flies else "", fewer)
+    return RouteWords(title, sentence, True, ways, _flight_note(layers) if flies else "", fewer)
 
 
 def place_name(text: str, layers: Any) -> str:

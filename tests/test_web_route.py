@@ -181,6 +181,12 @@ def test_same_place_is_told(client: FlaskClient) -> None:
     assert "nothing to travel" in shown(client.get("/route?from=CNSHA&to=CNSHA").text)
 
 
+def test_what_is_closed_and_opened_is_said(client: FlaskClient) -> None:
+    told = shown(client.get("/route?from=CNSHA&to=NLRTM&modes=sea&close=suez&close=CNNGB&open=northern-sea-route").text)
+    assert "With the Suez Canal and the port of Ningbo-Zhoushan closed and the Northern Sea Route opened:" in told
+    assert "through" in told
+
+
 def test_flights_say_what_magnets_need(client: FlaskClient) -> None:
     told = shown(client.get("/route?from=CNSHA&to=USLAX&modes=air").text)
     for words in ("packing instruction 953", "0.00525 gauss at 4.6 m", "0.002 gauss at 2.1 m", "30 % dearer"):
