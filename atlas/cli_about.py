@@ -8,7 +8,8 @@ from atlas import __version__
 from atlas.cli_text import number, table
 from atlas.export import ATTRIBUTION
 
-PACKAGES = ("highspy", "pyogrio", "geopandas", "shapely", "pyproj", "scipy", "numpy", "pandas", "folium", "flask")
+PACKAGES = ("highspy", "pyogrio", "geopandas", "shapely", "pyproj", "scipy", "numpy", "pandas", "folium", "flask",
+            "osmnx", "networkx")
 
 
 def about_text(layers: Any) -> str:

@@ -24,7 +24,7 @@ SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
     ("cache_dir", "", "", "where the calibrated year and local roads are kept; empty: the user's cache; off: nowhere"),
     ("overpass_url", "https://overpass-api.de/api", "", "the Overpass server that `atlas roads` asks"),
     ("overpass_timeout_s", 180, "s", "time that server has for one answer"),
-    ("overpass_pause_s", 1.0, "s", "pause between two requests; they are made one at a time"),
+    ("overpass_pause_s", 0.5, "s", "pause between two requests; they are made one at a time"),
     ("overpass_wait_s", 300.0, "s", "longest wait for a free slot of that server"),
     ("overpass_retries", 1, "", "further tries after the server says that it is busy (429, 504)"),
     ("overpass_retry_s", 15.0, "s", "pause before such a try; doubled each time"),
@@ -50,7 +50,7 @@ class Settings:
     cache_dir: str = ""
     overpass_url: str = "https://overpass-api.de/api"
     overpass_timeout_s: int = 180
-    overpass_pause_s: float = 1.0
+    overpass_pause_s: float = 0.5
     overpass_wait_s: float = 300.0
     overpass_retries: int = 1
     overpass_retry_s: float = 15.0

@@ -59,8 +59,14 @@ class LandJoins:
                 snap_km = min(snap_km, self._straight(mode, ends))
         return float(snap_km)
 
-    def _meet(self, mode: str, lon: float, lat: float, country: str, reach_km: float) -> Joins | None:
-        return self._land[mode].join(lon, lat, country, self._land_nodes[mode][1], reach_km) if country else None
+    def _meet(
+        self, mode: str, lon: float, lat: float, country: str, reach_km: float, on_edges: bool = False
+    ) -> Joins | None:
+        known = self._land_nodes[mode][1]
+        return self._land[mode].join(lon, lat, country, known, reach_km, on_edges) if country else None
+
+    def _junction(self, mode: str, way_out: Exit, country: str) -> Joins | None:
+        return self._meet(mode, way_out.lon, way_out.lat, country, JUNCTION_KM, on_edges=True)
 
     def _straight(self, mode: str, ends: Ends) -> float:
         met = self._meet(mode, ends.lon, ends.lat, ends.country, REACH_KM[mode])
@@ -73,7 +79,7 @@ class LandJoins:
 
     def _over_local(self, mode: str, ends: Ends, part: ModeAccess) -> bool:
         """Join a place over its local ways; False, with nothing added, if none of them still meets the network."""
-        met = [(e, self._meet(mode, e.lon, e.lat, ends.country, JUNCTION_KM)) for e in part.exits if e.kind == "trunk"]
+        met = [(e, self._junction(mode, e, ends.country)) for e in part.exits if e.kind == "trunk"]
         junctions = [(e, m) for e, m in met if m is not None]
         ports = [e for e in part.exits if e.kind == "port" and e.port in self._places]
         if not junctions and not ports:
@@ -106,9 +112,10 @@ class LandJoins:
         straight = self._meet("rail", ends.lon, ends.lat, ends.country, REACH_KM["rail"])
         if straight is not None and straight.snap_km <= NEEDED_KM:
             return False
-        kinds = {e.kind for e in road.exits}
-        kind, reach_km = ("railhead", JUNCTION_KM) if "railhead" in kinds else ("trunk", REACH_KM["rail"])
-        found = [(e, self._meet("rail", e.lon, e.lat, ends.country, reach_km)) for e in road.exits if e.kind == kind]
+        found = [(e, self._junction("rail", e, ends.country)) for e in road.exits if e.kind == "railhead"]
+        if not found:
+            found = [(e, self._meet("rail", e.lon, e.lat, ends.country, REACH_KM["rail"])) for e in road.exits
+                     if e.kind == "trunk"]
         ways = [(e.km + m.snap_km, e, m) for e, m in found if m is not None]
         if not ways:
             return False

@@ -25,12 +25,16 @@ WORDS = {"road": "roads", "rail": "railways"}
 
 @dataclass(frozen=True)
 class Ground:
-    """What a local graph has to join: the place, nodes (n, 2) of the trunk graphs, a port (id, lon, lat)."""
+    """What a local graph has to join: the place, nodes (n, 2) of the trunk graphs, a port (id, lon, lat).
+
+    `between` are points on long edges of the trunk graph, for ways that meet none of its nodes.
+    """
 
     lon: float
     lat: float
     precision_km: float
     trunk: NDArray[np.float64]
+    between: NDArray[np.float64]
     railheads: NDArray[np.float64]  # nodes of the rail trunk graph that a road may lead to
     port: tuple[str, float, float] | None
 
@@ -130,8 +134,11 @@ def _exits(tree: _Tree, ground: Ground) -> Iterator[tuple[Exit, int]]:
         where, gap = tree.local.nearest(tree.piece, np.array([point]))
         if gap[0] <= PORT_GAP_KM:
             yield tree.exit("port", int(where[0]), np.array(point), name), int(where[0])
-    for kind, nodes, most in (("trunk", ground.trunk, MOST_JUNCTIONS), ("railhead", ground.railheads, 1)):
-        for node, xy in _met_first(tree, nodes, most):
+    junctions = list(_met_first(tree, ground.trunk, MOST_JUNCTIONS))
+    # The trunk graph's long edges are straight where the road is not, so they only count where no node is met.
+    junctions = junctions or list(_met_first(tree, ground.between, MOST_JUNCTIONS))
+    for kind, met in (("trunk", junctions), ("railhead", list(_met_first(tree, ground.railheads, 1)))):
+        for node, xy in met:
             yield tree.exit(kind, node, xy), node
 
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.sax import SAXException
 
 import networkx as nx
@@ -39,7 +40,8 @@ RAILS = ("rail", "narrow_gauge")
 LEAST_RADIUS_KM, DETOUR, MARGIN_KM = 10.0, 1.2, 5.0
 FILE_FACTOR = 2.0  # of a file more is used, since it costs nobody anything
 CORRIDOR_KM = 15.0  # half the width of the corridor to a port
-TILE_KM, SPARSE_TILE_KM = 50.0, 100.0  # one request each; main roads and railways are fewer
+TILE_KM, SPARSE_TILE_KM = 60.0, 100.0  # one request each; main roads and railways are fewer
+EDGE_STEP_KM = 0.5  # between two points of a long edge where local ways may meet it
 BORDER_TOLERANCE_DEG = 0.05  # outlines are generalised; deeper in another country a road is foreign
 
 
@@ -165,7 +167,7 @@ def _kept(place: Path, asked: Asked, layers: Layers) -> Access | None:
 
 
 def _answers(place: Path) -> Path:
-    return place / "overpass"
+    return place.parent / "overpass"
 
 
 def _move_answers(fresh: Path, answers: Path) -> None:
@@ -180,25 +182,30 @@ def _move_answers(fresh: Path, answers: Path) -> None:
 
 @dataclass(frozen=True)
 class Region:
-    """The area of a request and the part of it near the facility, polygons in lon, lat; radius, or half the width."""
+    """The area of a request and the part of it near the facility, polygons in lon, lat; radius, or half the width.
+
+    `crs` is the projection, in metres, in which it was made.
+    """
 
     whole: Polygon
     near: Polygon
     radius_km: float
     corridor: bool
+    crs: Any
 
 
 def area(asked: Asked, layers: Layers, network: Network) -> Region:
     """Return the area of a request; raises BadInput for a corridor that crosses the antimeridian."""
     radius_km = asked.radius_km or _usual_radius_km(asked, network)
     here = Point(asked.lon, asked.lat)
-    near = _buffered(here, radius_km)
     if not asked.to:
-        return Region(near, near, radius_km, False)
+        near, crs = _buffered(here, radius_km, None)
+        return Region(near, near, radius_km, False, crs)
     lon, lat = (float(layers.ports.at[asked.to, column]) for column in ("lon", "lat"))
     if abs(lon - asked.lon) > 180.0:
         raise BadInput(f"the corridor from {asked.facility} to {asked.to} would cross the antimeridian")
-    return Region(_buffered(LineString([here, Point(lon, lat)]), radius_km), near, radius_km, True)
+    whole, crs = _buffered(LineString([here, Point(lon, lat)]), radius_km, None)
+    return Region(whole, _buffered(here, radius_km, crs)[0], radius_km, True, crs)
 
 
 def _usual_radius_km(asked: Asked, network: Network) -> float:
@@ -211,15 +218,16 @@ def _usual_radius_km(asked: Asked, network: Network) -> float:
     return round(radius_km, 1)
 
 
-def _buffered(shape: Point | LineString, km: float) -> Polygon:
-    projected, crs = ox.projection.project_geometry(shapely.segmentize(shape, 0.5))
+def _buffered(shape: Point | LineString, km: float, crs: Any) -> tuple[Polygon, Any]:
+    """Return a shape made wider, and the projection used: `crs`, by default that of the shape's UTM zone."""
+    projected, crs = ox.projection.project_geometry(shapely.segmentize(shape, 0.5), to_crs=crs)
     polygon, _ = ox.projection.project_geometry(projected.buffer(km * 1000.0), crs=crs, to_latlong=True)
-    return polygon
+    return polygon, crs
 
 
 def _check_size(asked: Asked, region: Region, settings: Settings) -> None:
     """Raise BadInput for an area that is more than one asks a public server for."""
-    km2 = ox.projection.project_geometry(region.whole)[0].area / 1e6
+    km2 = ox.projection.project_geometry(region.whole, to_crs=region.crs)[0].area / 1e6
     if km2 <= settings.roads_max_km2:
         return
     which = f"the corridor from {asked.facility} to {asked.to}" if asked.to else f"the area around {asked.facility}"
@@ -234,16 +242,16 @@ def _fetched(region: Region, settings: Settings, answers: Path, say: Say) -> nx.
     if region.corridor:
         parts.append((region.whole, "highway", THROUGH_ROADS, SPARSE_TILE_KM))
     areas = [(tile, f'["{key}"~"^({"|".join(values)})$"]') for polygon, key, values, size_km in parts
-             for tile in _tiles(polygon, size_km)]
+             for tile in _tiles(polygon, region.crs, size_km)]
     graph = fetch(areas, settings, answers, say)
     if graph is None:
         raise NoAnswer(f"the server has no roads or rails in the area (--radius-km {region.radius_km:g})")
     return graph
 
 
-def _tiles(polygon: Polygon, size_km: float) -> list[Polygon]:
-    """Cut an area into squares of equal size, none wider than `size_km`."""
-    projected, crs = ox.projection.project_geometry(polygon)
+def _tiles(polygon: Polygon, crs: Any, size_km: float) -> list[Polygon]:
+    """Cut an area into rectangles of equal size, none wider than `size_km`."""
+    projected, _ = ox.projection.project_geometry(polygon, to_crs=crs)
     west, south, east, north = projected.bounds
     columns, rows = (max(int(np.ceil(width / 1000.0 / size_km)), 1) for width in (east - west, north - south))
     x, y = np.linspace(west, east, columns + 1), np.linspace(south, north, rows + 1)
@@ -273,8 +281,11 @@ def _joined(
 
     Returns what was found by mode, and the simplified graph of all modes. Raises NoAnswer if no mode joins them.
     """
-    trunk = {mode: _inside(network.land[mode].usable(asked.country, network.land_nodes[mode][1]), whole)
-             for mode in MODES}
+    trunk, between = {}, {}
+    for mode in MODES:
+        land, known = network.land[mode], network.land_nodes[mode][1]
+        trunk[mode] = _inside(land.usable(asked.country, known), whole)
+        between[mode] = _inside(land.between(asked.country, known, EDGE_STEP_KM), whole)
     port = None
     if asked.to:
         port = (asked.to, float(layers.ports.at[asked.to, "lon"]), float(layers.ports.at[asked.to, "lat"]))
@@ -288,7 +299,8 @@ def _joined(
             continue
         local = LocalGraph.of(part, mode)
         railheads = trunk["rail"] if mode == "road" else np.empty((0, 2))
-        joined = ends_of(local, Ground(asked.lon, asked.lat, asked.precision_km, trunk[mode], railheads, port))
+        joined = ends_of(local, Ground(asked.lon, asked.lat, asked.precision_km, trunk[mode], between[mode],
+                                     railheads, port))
         marked: Sequence[int] = ()
         if isinstance(joined, str):
             problems.append(joined)

@@ -92,7 +92,7 @@ def kept(server: Server, tmp_path_factory: Any) -> Path:
 
 @pytest.fixture
 def fetched(kept: Path, cache: Path, server: Server, monkeypatch: Any) -> Path:
-    shutil.copytree(kept, cache)
+    shutil.copytree(kept.parent, cache.parent)
     monkeypatch.setenv("ATLAS_OVERPASS_URL", server.url)
     monkeypatch.setattr(server, "fault", "")
     server.queries.clear()
@@ -121,7 +121,8 @@ def test_the_server_is_asked_politely(kept: Path, server: Server) -> None:
     assert server.most_at_once == 1
     assert all(agent.startswith("rare-earth-atlas/") for agent in server.agents)
     assert all("[timeout:180]" in query for query in server.queries)
-    assert len(list((kept / "overpass").glob("*.json"))) >= 1
+    assert list((kept.parent / "overpass").glob("*.json"))
+    assert sorted(p.name for p in kept.iterdir()) == ["mt-weld.access.json", "mt-weld.graphml"]
 
 
 def test_a_route_follows_the_new_roads_and_its_certificate_adds_up(fetched: Path) -> None:
@@ -158,12 +159,15 @@ def test_commands_use_them_from_then_on(fetched: Path) -> None:
 
 
 def test_a_second_call_asks_nobody(fetched: Path, server: Server) -> None:
-    before, asked = state(fetched), server.status_asked
+    before, asked = state(fetched.parent), server.status_asked
     result = run("roads", "mt-weld")
     assert result.exit_code == 0
     assert "already there" in result.stderr
     assert (len(server.queries), server.status_asked) == (0, asked)
-    assert state(fetched) == before
+    assert state(fetched.parent) == before
+    (fetched / "mt-weld.access.json").unlink()  # the server's answers are remembered apart
+    assert run("roads", "mt-weld").exit_code == 0
+    assert server.queries == [] or all("railway" in q for q in server.queries)  # that nothing is there, is not
     assert run("roads", "mt-weld", "--refresh").exit_code == 0
     assert server.queries
 
@@ -176,11 +180,11 @@ def test_a_second_call_asks_nobody(fetched: Path, server: Server) -> None:
 def test_trouble_leaves_the_old_state(fetched: Path, server: Server, monkeypatch: Any, fault: str, text: str) -> None:
     monkeypatch.setattr(server, "fault", fault)
     monkeypatch.setenv("ATLAS_OVERPASS_TIMEOUT_S", "1")
-    before = state(fetched)
+    before = state(fetched.parent)
     resolver, kept_settings = socket.getaddrinfo, vars(ox.settings).copy()
     # An answer that was remembered must not hide that the server fails, so a wider area is asked for.
     assert text in refused(run("roads", "mt-weld", *(("--refresh",) if fault in ("500", "empty") else ("--radius-km", "45"))), 1)
-    assert state(fetched) == before
+    assert state(fetched.parent) == before
     assert server.queries
     if fault in ("429", "504"):
         assert len(server.queries) == 2  # once more
@@ -267,6 +271,43 @@ def test_a_file_with_roads_and_rails(cache: Path, tmp_path: Path, study: Study) 
     assert "already there" not in run("roads", "maoniuping", "--osm", str(file)).stderr
 
 
+def test_the_railway_is_reached_over_the_roads(fetched: Path, cache: Path, tmp_path: Path, study: Study) -> None:
+    line = shape(open_study().route("mt-weld", "AUFRE", modes=("rail", "sea")).to_json()["geometry"])
+    assert max(line.distance(Point(xy)) for xy in winding((MINE[0] + 0.004, MINE[1] + 0.003), JUNCTION)) < 1e-5
+    mine, region = study.layers.facilities.loc["maoniuping"], Region()
+    here, railway, highway = (float(mine["lon"]), float(mine["lat"])), (102.182, 28.281), (102.185, 28.537)
+    road = winding(here, railway)
+    region.way(road, highway="track")
+    region.way(winding(railway, highway), highway="secondary")
+    (tmp_path / "x.osm").write_text(region.xml())
+    assert "railway, by road" in run("roads", "maoniuping", "--osm", str(tmp_path / "x.osm")).stdout
+    line = shape(open_study().route("maoniuping", "CNTXG", modes=("rail", "sea")).to_json()["geometry"])
+    assert max(line.distance(Point(xy)) for xy in road) < 1e-5
+
+
+def test_a_way_may_meet_the_trunk_road_between_two_nodes(cache: Path, tmp_path: Path, study: Study) -> None:
+    land, known = study.router.network.land["road"], study.router.network.land_nodes["road"][1]
+    points = land.between("AUS", known, 1.0)
+    nodes = land.usable("AUS", known)
+    free = geo.NearestIndex(*nodes.T).query(*points.T)[1]
+    near = geo.geodesic_km(*MINE, *points.T)
+    end = points[np.flatnonzero((free > 8) & (near < 90))[near[(free > 8) & (near < 90)].argmin()]]
+    region = Region()
+    road = winding(MINE, tuple(end))
+    region.way(road, highway="track")
+    (tmp_path / "x.osm").write_text(region.xml())
+    result = run("roads", "mt-weld", "--osm", str(tmp_path / "x.osm"), "--radius-km", "120")
+    assert result.exit_code == 0, result.output
+    answer = open_study().route("mt-weld", "AUFRE", modes=("road", "sea")).to_json()
+    assert max(shape(answer["geometry"]).distance(Point(xy)) for xy in road) < 1e-5
+    met = land.join(*end, "AUS", known, 1.0, on_edges=True)
+    assert met is not None
+    assert met.snap_km < 0.5
+    assert land.join(*end, "AUS", known, 1.0) is None
+    ways = np.array([geo.line_km(way) for way in met.lines]) / met.km
+    assert ways.max() < 1.05
+
+
 def test_a_corridor_leads_to_the_port(cache: Path, study: Study, monkeypatch: Any) -> None:
     mine, port = study.layers.facilities.loc["moma-kenmare"], study.layers.ports
     home = port[port["country"] == "MOZ"]
@@ -327,6 +368,8 @@ def test_files_that_do_not_fit_are_passed_over_with_a_warning(fetched: Path, stu
     layers = dataclasses.replace(study.layers, facilities=moved)
     with pytest.warns(AtlasWarning, match="has moved"):
         assert network.load(layers, local_access.read_all(here, layers)).places["mt-weld"].snap_km > 10
+    other = dataclasses.replace(study.layers, facilities=moved.drop("mt-weld"))
+    assert local_access.read_all(here, other) == local_access.NO_ROADS  # not meant for these layers: no warning
     with pytest.raises(BadInput):
         local_access.read(fetched / "none.access.json")
     path.write_text("{", encoding="utf-8")
