@@ -120,21 +120,23 @@ class LandJoins:
         if not ways:
             return False
         km, way_out, met = min(ways, key=lambda way: way[0])
-        line = np.vstack([[ends.lon, ends.lat], way_out.line, met.xy])
-        on_graph = self.node(*met.xy)
-        self._access("rail", ends, on_graph, road.snap_km + km, line)
+        gate, on_graph = self.node(road.lon, road.lat), self.node(*met.xy)
+        for u, v in ((ends.leave, gate), (gate, ends.arrive)):
+            self.draft.add_road([ends.country], np.array([road.snap_km]), to_rail=True, u=u, v=v, one_way=True,
+                                country=self._inside(ends))
+        self.draft.add_road([ends.country], np.array([km]), handling=True, u=gate, v=on_graph,
+                            country=self._inside(ends), line=self._line(np.vstack([way_out.line, met.xy])))
         self._onward("rail", ends, on_graph, met)
         return True
 
     def _inside(self, ends: Ends) -> int:
         return int(country_numbers([ends.country], self._country_ids)[0])
 
-    def _access(self, mode: str, ends: Ends, node: int, km: float, line: NDArray[np.float64] | None = None) -> None:
+    def _access(self, mode: str, ends: Ends, node: int, km: float) -> None:
         """Add the road from a place to a node of the mode and the one back; with a lift where that is rail."""
-        for u, v, shape in ((ends.leave, node, line), (node, ends.arrive, None if line is None else line[::-1])):
-            number = -1 if shape is None else self._line(shape)
+        for u, v in ((ends.leave, node), (node, ends.arrive)):
             self.draft.add_road([ends.country], np.array([km]), handling=mode == "rail", u=u, v=v, one_way=True,
-                                country=self._inside(ends), line=number)
+                                country=self._inside(ends))
 
     def _onward(self, mode: str, ends: Ends, on_graph: int, met: Joins) -> None:
         """Add the ways from a node of the trunk graph to the nodes of the query graph that are met first."""

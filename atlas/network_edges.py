@@ -83,12 +83,18 @@ class Draft:
                 value = np.broadcast_to(np.asarray(given.get(name, neutral)), (count,))
                 self.columns.setdefault(name, []).append(value)
 
-    def add_road(self, codes: Sequence[str], km: NDArray[np.float64], handling: bool = False, **given: object) -> None:
-        """Add road edges, priced by country; with `handling` each has a lift to or from rail and the wait there."""
+    def add_road(
+        self, codes: Sequence[str], km: NDArray[np.float64], handling: bool = False, to_rail: bool = False,
+        **given: object,
+    ) -> None:
+        """Add road edges, priced by country; with `handling` each has a lift to or from rail and the wait there.
+
+        These, and with `to_rail` others on the way there, are open whenever rail is.
+        """
         lift = float(self.c["rail_handling_usd_t"]) if handling else 0.0
         wait = float(self.c["rail_dwell_days"]) if handling else 0.0
         self.add(len(km), mode=ROAD, km=km, usd_t=km * road_rates(self.c, codes) + lift,
-                 days=km / float(self.c["road_speed_km_day"]) + wait, access=handling, **given)
+                 days=km / float(self.c["road_speed_km_day"]) + wait, access=handling or to_rail, **given)
 
     def edges(self) -> Edges:
         """Return all edges."""

@@ -272,7 +272,9 @@ def test_a_file_with_roads_and_rails(cache: Path, tmp_path: Path, study: Study) 
 
 
 def test_the_railway_is_reached_over_the_roads(fetched: Path, cache: Path, tmp_path: Path, study: Study) -> None:
-    line = shape(open_study().route("mt-weld", "AUFRE", modes=("rail", "sea")).to_json()["geometry"])
+    answer = open_study().route("mt-weld", "AUFRE", modes=("rail", "sea")).to_json()
+    assert answer["snap_km"][0] < 2
+    line = shape(answer["geometry"])
     assert max(line.distance(Point(xy)) for xy in winding((MINE[0] + 0.004, MINE[1] + 0.003), JUNCTION)) < 1e-5
     mine, region = study.layers.facilities.loc["maoniuping"], Region()
     here, railway, highway = (float(mine["lon"]), float(mine["lat"])), (102.182, 28.281), (102.185, 28.537)
@@ -281,7 +283,9 @@ def test_the_railway_is_reached_over_the_roads(fetched: Path, cache: Path, tmp_p
     region.way(winding(railway, highway), highway="secondary")
     (tmp_path / "x.osm").write_text(region.xml())
     assert "railway, by road" in run("roads", "maoniuping", "--osm", str(tmp_path / "x.osm")).stdout
-    line = shape(open_study().route("maoniuping", "CNTXG", modes=("rail", "sea")).to_json()["geometry"])
+    answer = open_study().route("maoniuping", "CNTXG", modes=("rail", "sea")).to_json()
+    assert answer["snap_km"][0] < 2
+    line = shape(answer["geometry"])
     assert max(line.distance(Point(xy)) for xy in road) < 1e-5
 
 
