@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import networkx as nx
 import numpy as np
@@ -20,6 +21,7 @@ NEAR_KM = {"road": 5.0, "rail": 10.0}  # plus the precision of coordinates: beyo
 GAP_KM = (1.0, 5.0)  # from a node of the trunk graph to the local way that is the same road; the second if need be
 PORT_GAP_KM = 10.0  # from a port's point, which may lie off the quay, to the local ways
 MOST_JUNCTIONS = 4
+LONGEST_KM = 0.5
 WORDS = {"road": "roads", "rail": "railways"}
 
 
@@ -75,6 +77,33 @@ class LocalGraph:
         order = np.argsort(self.ids[inside])
         where = inside[order[np.searchsorted(self.ids[inside][order], nodes)]]
         return where, np.asarray(metres, dtype=float) / 1000.0
+
+
+def densified(graph: nx.MultiDiGraph) -> nx.MultiDiGraph:
+    """Return a graph, not simplified, whose long straight stretches have points every LONGEST_KM, with negative ids.
+
+    So a place or a junction beside the middle of a stretch finds a node there; simplifying takes the others out again.
+    """
+    dense, added = graph.copy(), {}
+    lowest = min(0, *graph.nodes)  # a file not yet uploaded has negative ids of its own
+    for u, v, key, data in graph.edges(keys=True, data=True):
+        count = int(float(data["length"]) / 1000.0 // LONGEST_KM)
+        if not count or u == v:
+            continue
+        low, high = min(u, v), max(u, v)
+        if (low, high) not in added:  # the way back runs over the same points
+            start, end = (np.array([graph.nodes[n]["x"], graph.nodes[n]["y"]]) for n in (low, high))
+            shares = np.arange(1, count + 1) / (count + 1)
+            ids = [lowest - i for i in range(1, count + 1)]
+            lowest = ids[-1]
+            dense.add_nodes_from((n, {"x": x, "y": y}) for n, (x, y)
+                                 in zip(ids, (start + shares[:, None] * (end - start)).tolist(), strict=True))
+            added[low, high] = ids
+        run = [low, *added[low, high], high][:: 1 if u == low else -1]
+        dense.remove_edge(u, v, key)
+        for a, b in pairwise(run):
+            dense.add_edge(a, b, **{**data, "length": float(data["length"]) / (len(run) - 1)})
+    return dense
 
 
 @dataclass(frozen=True)

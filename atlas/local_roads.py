@@ -27,7 +27,7 @@ from atlas.config import Settings
 from atlas.errors import BadInput, NoAnswer, UnknownName, WriteFailure, nearest
 from atlas.layers import Layers
 from atlas.local_access import ATTRIBUTION, MODES, NO_ROADS, Access, ModeAccess
-from atlas.local_exits import Ground, LocalGraph, ends_of
+from atlas.local_exits import Ground, LocalGraph, densified, ends_of
 from atlas.network import Network, load
 from atlas.overpass import Say, endpoint, fetch, osmnx_set
 
@@ -297,6 +297,7 @@ def _joined(
         if not part.number_of_edges():
             problems.append(f"no {mode}s" if mode == "road" else "no railways")
             continue
+        part = densified(part)
         local = LocalGraph.of(part, mode)
         railheads = trunk["rail"] if mode == "road" else np.empty((0, 2))
         joined = ends_of(local, Ground(asked.lon, asked.lat, asked.precision_km, trunk[mode], between[mode],

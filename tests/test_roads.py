@@ -289,6 +289,19 @@ def test_the_railway_is_reached_over_the_roads(fetched: Path, cache: Path, tmp_p
     assert max(line.distance(Point(xy)) for xy in road) < 1e-5
 
 
+def test_a_long_stretch_is_met_in_its_middle(cache: Path, tmp_path: Path) -> None:
+    region = Region()
+    away = (JUNCTION[0] - MINE[0], JUNCTION[1] - MINE[1])
+    start = (MINE[0] - 0.4 * away[0] + 0.004, MINE[1] - 0.4 * away[1])
+    region.way([start, JUNCTION], highway="track")  # one stretch of 49 km that passes the mine
+    (tmp_path / "x.osm").write_text(region.xml())
+    assert run("roads", "mt-weld", "--osm", str(tmp_path / "x.osm")).exit_code == 0
+    access = local_access.read(cache / "mt-weld.access.json")
+    assert access.snap_km < 0.6
+    assert access.modes["road"].exits[0].km == pytest.approx(34.8, abs=0.5)
+    assert len(ox.load_graphml(cache / "mt-weld.graphml")) == 3  # both ends, and where the mine joins
+
+
 def test_a_way_may_meet_the_trunk_road_between_two_nodes(cache: Path, tmp_path: Path, study: Study) -> None:
     land, known = study.router.network.land["road"], study.router.network.land_nodes["road"][1]
     points = land.between("AUS", known, 1.0)
