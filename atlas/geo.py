@@ -54,6 +54,12 @@ def line_km(coords: ArrayLike | BaseGeometry) -> float:
     return float(geodesic_km(xy[:-1, 0], xy[:-1, 1], xy[1:, 0], xy[1:, 1]).sum())
 
 
+def geodesic_points(start: ArrayLike, end: ArrayLike, count: int) -> FloatArray:
+    """Return `count` points (count, 2) at equal steps along the geodesic between two points, the ends left out."""
+    (lon1, lat1), (lon2, lat2) = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
+    return np.asarray(_GEOD.npts(lon1, lat1, lon2, lat2, count), dtype=float).reshape(-1, 2)
+
+
 def wrap_lon(lon: ArrayLike) -> FloatArray:
     """Return longitudes brought into [-180, 180); 180 itself stays 180."""
     lon = np.asarray(lon, dtype=float)
@@ -231,4 +237,6 @@ def parse_lonlat(text: str) -> tuple[float, float] | None:
         return None
     if not (np.isfinite(lon) and np.isfinite(lat) and -360.0 <= lon <= 360.0 and -90.0 <= lat <= 90.0):
         return None
-    return float(wrap_lon(lon)), lat
+    # Whole turns change the last bits of a longitude; nine decimals are a tenth of a millimetre.
+    lon = float(np.round(wrap_lon(lon), 9))
+    return (-180.0 if lon == 180.0 else lon), lat

@@ -24,8 +24,6 @@ from atlas.land_joins import Ends, LandJoins
 from atlas.layers import Layers
 from atlas.local_access import NEEDED_KM, NO_ROADS, LocalRoads
 from atlas.network_edges import (
-    PORT,
-    SEA,
     Draft,
     Edges,
     Lines,
@@ -37,10 +35,8 @@ from atlas.network_edges import (
     add_sea,
     add_transfers,
     packed_lines,
-    road_rates,
 )
-
-SEA_REACH_KM = 60.0  # how far a point may lie from a port or sea lane when it must go by sea alone
+from atlas.sea_joins import SeaJoins, SeaLanes
 
 
 @dataclass(frozen=True)
@@ -68,6 +64,7 @@ class Network:
     land: Mapping[str, LandGraph]
     land_nodes: Mapping[str, tuple[NDArray[np.int32], NDArray[np.int64]]]  # mode: query nodes, their graph nodes
     layers: Layers
+    sea: SeaLanes
     local: LocalRoads = field(default=NO_ROADS)
 
     @cached_property
@@ -150,8 +147,8 @@ def load(layers: Layers, local: LocalRoads | None = None) -> Network:
         xy=xy, edges=draft.edges(), places=table, country_ids=country_ids, port_ids=port_ids, border_ids=border_ids,
         passage_ids=tuple(str(p) for p in sea["passages"]),
         closed_borders=frozenset(borders.index[borders["open"] == "no"]), files=tuple(files), extra_lines=(),
-        land=land, land_nodes=land_nodes, layers=layers,
-        local=local,
+        land=land, land_nodes=land_nodes, layers=layers, local=local,
+        sea=SeaLanes(files[0], sea["over_km"].astype(float), tuple(map(str, sea["waterways"])), sea["river_edge"]),
     )
     return network.with_points(missing) if missing else network
 
@@ -216,50 +213,27 @@ def _joined(network: Network, points: Mapping[str, tuple[float, float, str | Non
         places[name] = Place(ends.leave, ends.arrive, lon, lat, country, snap_km)
         new.append(places[name])
     add_local(draft, new, places, frozenset(network.port_ids) & set(places), network.country_ids)
-    added = draft.edges()
-    edges = Edges(**{n: np.concatenate([getattr(network.edges, n), getattr(added, n)]) for n in draft.neutral})
-    return replace(network, xy=np.array(xy), edges=edges, places=dict(sorted(places.items())), extra_lines=tuple(lines))
+    return replace(_extended(network, draft, xy, lines), places=dict(sorted(places.items())))
 
 
 def _sea_joined(network: Network, ids: Sequence[str]) -> Network:
-    """Join places to the ports near them, at the price of roads, else to every ungated sea lane within reach."""
-    e, draft, lines = network.edges, Draft(network.layers), list(network.extra_lines)
-    xy = list(network.xy)
-    lanes = np.flatnonzero((e.mode == SEA) & (e.passages == 0))
-    shapes = [network.line(int(i)) for i in lanes]
-    owner = np.repeat(np.arange(len(lanes)), [len(shape) for shape in shapes])
-    points = np.vstack(shapes)
-    first = np.r_[0, np.cumsum([len(shape) for shape in shapes])]
-    vertices = geo.NearestIndex(points[:, 0], points[:, 1])
-    ports = [network.places[name] for name in network.port_ids if name in network.places]
-    harbours = geo.NearestIndex([p.lon for p in ports], [p.lat for p in ports])
+    xy, lines = list(network.xy), list(network.extra_lines)
     base = sum(len(f.start) - 1 for f in network.files)
-    rate, speed = float(draft.c["sea_freight_usd_t_km"]), float(draft.c["sea_speed_km_day"])
+    ports = {name: network.places[name] for name in network.port_ids if name in network.places}
+    joins = SeaJoins(network.layers, network.sea, network.edges, network.places, ports, network.passage_ids, xy, lines,
+                     base)
     for name in ids:
-        place = network.places[name]
-        near = harbours.within(place.lon, place.lat, SEA_REACH_KM)
-        for i in near:
-            km = np.array([float(geo.geodesic_km(place.lon, place.lat, ports[i].lon, ports[i].lat))])
-            for u, v in ((place.leave, ports[i].leave), (ports[i].leave, place.arrive)):
-                draft.add(1, u=u, v=v, mode=PORT, km=km, usd_t=km * road_rates(draft.c, [ports[i].country]),
-                          days=km / float(draft.c["road_speed_km_day"]), one_way=True)
-        where = np.array([] if near else vertices.within(place.lon, place.lat, SEA_REACH_KM), dtype=np.int64)
-        far = geo.geodesic_km(place.lon, place.lat, points[where, 0], points[where, 1])
-        order = np.lexsort((where, far, owner[where]))
-        nearest_of_lane = order[np.unique(owner[where][order], return_index=True)[1]]
-        for vertex, away in zip(where[nearest_of_lane], far[nearest_of_lane], strict=True):
-            lane = int(owner[vertex])
-            cut, shape, edge = int(vertex - first[lane]), shapes[lane], lanes[lane]
-            met, km = len(xy), np.array([away])
-            xy.append(shape[cut])
-            for u, v in ((place.leave, met), (met, place.arrive)):
-                draft.add(1, u=u, v=v, mode=SEA, km=km, usd_t=km * rate, days=km / speed, one_way=True)
-            for end, part in ((e.u[edge], shape[:cut + 1][::-1]), (e.v[edge], shape[cut:])):
-                km = np.array([geo.line_km(part)])
-                draft.add(1, u=met, v=end, mode=SEA, km=km, usd_t=km * rate, days=km / speed, line=base + len(lines))
-                lines.append(part if len(part) > 1 else np.vstack([part, part]))
+        joins.join(name)
+    joins.cut_lanes()
+    return _extended(network, joins.draft, xy, lines)
+
+
+def _extended(
+    network: Network, draft: Draft, xy: list[NDArray[np.float64]], lines: list[NDArray[np.float64]]
+) -> Network:
+    """Return the network with the draft's edges, and nodes and lines in place of its own."""
     if not draft.columns:
-        return network
+        return replace(network, xy=np.array(xy), extra_lines=tuple(lines))
     added = draft.edges()
-    edges = Edges(**{n: np.concatenate([getattr(e, n), getattr(added, n)]) for n in draft.neutral})
+    edges = Edges(**{n: np.concatenate([getattr(network.edges, n), getattr(added, n)]) for n in draft.neutral})
     return replace(network, xy=np.array(xy), edges=edges, extra_lines=tuple(lines))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,14 +16,15 @@ from atlas import geo
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.layers import Layers
 from atlas.network import Network
-from atlas.network_edges import AIR, MODES
-from atlas.way import Closures, Leg, Path, needs
+from atlas.network_edges import AIR, MODES, SEA
+from atlas.way import Closures, Leg, Path, drawn_legs, needs
 
 MODE_NAMES = ("sea", "rail", "road", "air")
 MAX_ALTERNATIVES = 10
 USED_AGAIN = 1.4  # how much dearer an edge looks once a better route has it
 SAME_SHARE = 0.8  # routes that share more of their km than this are one route
 DECIMALS = 5
+COASTLINE = "GSHHG 2.3.6 (high and intermediate resolution) and Natural Earth 1:10 million"
 
 
 class Router(Protocol):
@@ -61,16 +62,17 @@ class Route:
     snap_km: tuple[float, float]
     legs: tuple[Leg, ...]
     line: LineString
+    certificate: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields of `route --json`; the geometry is cut at the antimeridian."""
         legs = [{"mode": leg.mode, "from": leg.start, "to": leg.end, "distance_km": leg.distance_km, "days": leg.days,
-                 "cost_usd_t": leg.cost_usd_t} for leg in self.legs]
+                 "cost_usd_t": leg.cost_usd_t, "geometry": _geometry(leg.line)} for leg in self.legs]
         return {
             "reachable": self.reachable, "reason": self.reason, "distance_km": self.distance_km, "days": self.days,
             "cost_usd_t": self.cost_usd_t, "passages": list(self.passages), "ports": list(self.ports),
             "borders": list(self.borders), "countries": list(self.countries), "snap_km": list(self.snap_km),
-            "legs": legs, "geometry": _geometry(self.line),
+            "legs": legs, "geometry": _geometry(self.line), "certificate": dict(self.certificate),
         }
 
 
@@ -114,10 +116,16 @@ def find(
         raise BadInput(problems)
     closures = Closures.of(close, open, router.layers)
     router = router.attach(points)
-    afloat = [name for name in names if not router.network.places[name].country]
-    if "sea" in modes and ("rail" not in modes and "road" not in modes or afloat):
-        router = router.by_sea_from(afloat or names)
+    if "sea" in modes:
+        by_sea = names if "rail" not in modes and "road" not in modes else _afloat(router, points)
+        router = router.by_sea_from(by_sea) if by_sea else router
     return _search(router, (names[0], names[1]), commodity, frozenset(modes), closures, alternatives)
+
+
+def _afloat(router: Router, points: Mapping[str, tuple[float, float, str | None]]) -> list[str]:
+    """Return the points that lie in no country."""
+    held = geo.country_of([point[:2] for point in points.values()], router.layers.countries) if points else []
+    return [name for name, country in zip(points, held, strict=True) if not country]
 
 
 def _end(
@@ -161,7 +169,7 @@ def _search(
         if len(paths) == wanted or not path.edges:
             break
         look[list(path.edges)] *= USED_AGAIN
-    routes = [_told(router, path, names) for path in paths]
+    routes = [_told(router, path, names, weight) for path in paths]
     if "air" in modes:
         routes.append(_flight(router, names, commodity))
     routes.sort(key=lambda route: route.cost_usd_t or 0.0)
@@ -193,13 +201,29 @@ def _shared_km(network: Network, path: Path, other: Path) -> float:
     return float(network.edges.km[sorted(set(path.edges) & set(other.edges))].sum())
 
 
-def _told(router: Router, path: Path, names: tuple[str, str]) -> Route:
+def _told(router: Router, path: Path, names: tuple[str, str], cost: NDArray[np.float64]) -> Route:
     km, ports = router.network.edges.km, router.network.port_ids
     # The first and last edge of a place that is no port are its joins to the network.
     snap = [float(km[path.edges[i]]) if path.edges and name not in ports else 0.0
             for i, name in zip((0, -1), names, strict=True)]
+    legs = drawn_legs(router.network, path, cost)
     return Route(True, "", path.distance_km, path.days, path.cost_usd_t, path.passages, path.ports, path.borders,
-                 path.countries, (snap[0], snap[1]), path.legs, router.geometry(path))
+                 path.countries, (snap[0], snap[1]), legs, router.geometry(path), _certificate(router, path, legs))
+
+
+def _certificate(router: Router, path: Path, legs: Sequence[Leg]) -> dict[str, Any]:
+    """Return what a check of the route against a coastline should find; the build measured it edge by edge.
+
+    `length_error_share` is the worst difference between a sea leg's km and the geodesic length of its drawn line.
+    """
+    lanes, sea = router.network.sea, [leg for leg in legs if leg.mode == MODES[SEA]]
+    edges = [edge for edge in path.edges if edge < len(lanes)]
+    errors = [abs(geo.line_km(leg.line) - leg.distance_km) / max(leg.distance_km, 1.0) for leg in sea]
+    return {
+        "sea_km": sum(leg.distance_km for leg in sea), "over_land_km": float(lanes.over_land_km[edges].sum()),
+        "waterways": list(lanes.waterways(edges)), "length_error_share": max(errors, default=0.0),
+        "coastline": COASTLINE,
+    }
 
 
 def _flight(router: Router, names: tuple[str, str], commodity: str) -> Route:
@@ -212,7 +236,7 @@ def _flight(router: Router, names: tuple[str, str], commodity: str) -> Route:
     freight = km * float(c["air_freight_usd_t_km"]) * uplift * float(c[f"gross_t_per_t_{commodity}"])
     cost = freight + days * router.day_cost(commodity)
     countries = tuple(dict.fromkeys(end.country for end in ends if end.country))
-    leg = Leg(MODES[AIR], names[0], names[1], km, days, cost)
+    leg = Leg(MODES[AIR], names[0], names[1], km, days, cost, line)
     return Route(True, "", km, days, cost, (), (), (), countries, (0.0, 0.0), (leg,), line)
 
 
@@ -238,7 +262,10 @@ def _unreachable(
     by = " and ".join(m for m in MODE_NAMES if m in modes)
     shut = router.blocked(closures)
     found: list[str] = []
-    for inside in there[::-1]:
+    reached = dijkstra(router.matrix(weight, ~_allowed(network, modes))[0], indices=network.places[names[0]].leave,
+                       unweighted=True)
+    joined = np.isfinite(reached[network.places[names[1]].arrive])  # with everything open
+    for inside in there[::-1] if joined else []:
         rim = shut & _allowed(network, modes) & (inside[e.u] != inside[e.v])
         found = _things(network, rim, closures)
         if found:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path as FilePath
 
@@ -73,7 +73,10 @@ def known_borders(directory: FilePath) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Leg:
-    """One mode's part of a path; `port` legs are handling and dwell. USD per tonne of the commodity."""
+    """One mode's part of a path; `port` legs are handling and dwell. USD per tonne of the commodity.
+
+    `line` has the continuous longitudes of the whole path; it is drawn for routes only and empty elsewhere.
+    """
 
     mode: str
     start: str
@@ -81,6 +84,7 @@ class Leg:
     distance_km: float
     days: float
     cost_usd_t: float
+    line: LineString = field(default=LineString(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,8 @@ def describe(network: Network, nodes: list[int], edges: list[int], cost: np.ndar
     )
 
 
-def _legs(
-    network: Network, nodes: list[int], edges: list[int], cost: np.ndarray, names: tuple[str, str]
-) -> tuple[Leg, ...]:
+def _spans(network: Network, edges: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return (mode, first step, step after the last) of each leg."""
     e = network.edges
     modes = [int(e.mode[edge]) for edge in edges]
     for i, edge in enumerate(edges):  # short ways to a rail terminal belong to the train
@@ -141,16 +144,26 @@ def _legs(
             beside = [modes[j] for j in (i - 1, i + 1) if 0 <= j < len(edges)]
             modes[i] = RAIL if RAIL in beside else modes[i]
     starts = [i for i in range(len(edges)) if i == 0 or modes[i] != modes[i - 1]]
-    ends = [*starts[1:], len(edges)] if edges else []
+    return [(modes[i], i, j) for i, j in zip(starts, [*starts[1:], len(edges)], strict=True)] if edges else []
+
+
+def _legs(
+    network: Network, nodes: list[int], edges: list[int], cost: np.ndarray, names: tuple[str, str]
+) -> tuple[Leg, ...]:
+    e = network.edges
     port_at = network.port_at
     legs = []
-    for i, j in zip(starts, ends, strict=True):
+    for mode, i, j in _spans(network, edges):
         part = edges[i:j]
         first = names[0] if i == 0 else _name(network, nodes[i], port_at)
         last = names[1] if j == len(edges) else _name(network, nodes[j], port_at)
-        legs.append(Leg(MODES[modes[i]], first, last, float(np.sum(e.km[part])), float(np.sum(e.days[part])),
+        legs.append(Leg(MODES[mode], first, last, float(np.sum(e.km[part])), float(np.sum(e.days[part])),
                         float(np.sum(cost[i:j]))))
-    return tuple(leg for leg in legs if leg.distance_km > 0 or leg.cost_usd_t > 0)
+    return tuple(leg for leg in legs if _told(leg.distance_km, leg.cost_usd_t))
+
+
+def _told(distance_km: float, cost_usd_t: float) -> bool:
+    return distance_km > 0 or cost_usd_t > 0
 
 
 def _name(network: Network, node: int, port_at: dict[int, str]) -> str:
@@ -164,13 +177,34 @@ def _name(network: Network, node: int, port_at: dict[int, str]) -> str:
 
 def path_line(network: Network, path: Path) -> LineString:
     """Return a path's line with continuous longitudes (they may pass 180); empty for a path without length."""
+    xy, _ = _points(network, path)
+    return _line(xy)
+
+
+def drawn_legs(network: Network, path: Path, cost: np.ndarray) -> tuple[Leg, ...]:
+    """Return the path's legs with their lines; `cost` is USD/t of each edge of the network."""
+    xy, first = _points(network, path)
+    edges, km = path.edges, network.edges.km
+    spans = [(i, j) for _, i, j in _spans(network, edges)
+             if _told(float(np.sum(km[list(edges[i:j])])), float(np.sum(cost[list(edges[i:j])])))]
+    return tuple(replace(leg, line=_line(xy[first[i]:first[j]]))
+                 for leg, (i, j) in zip(path.legs, spans, strict=True))
+
+
+def _points(network: Network, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return (points of all edges in travel order, longitudes continuous; where each edge's points begin)."""
     parts = []
     for node, edge in zip(path.nodes[:-1], path.edges, strict=True):
         line = network.line(edge)
         parts.append(line if int(network.edges.u[edge]) == node else line[::-1])
-    if not parts:
+    first = np.r_[0, np.cumsum([len(part) for part in parts])].astype(int)
+    return geo.unwrap(np.vstack(parts)) if parts else np.empty((0, 2)), first
+
+
+def _line(xy: np.ndarray) -> LineString:
+    """Return points as a line without those that stand still."""
+    if len(xy) < 2:
         return LineString()
-    xy = geo.unwrap(np.vstack(parts))
     moved = np.r_[True, np.abs(np.diff(xy, axis=0)).max(axis=1) > 1e-9]
     return LineString(xy[moved]) if moved.sum() > 1 else LineString()
 
