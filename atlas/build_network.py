@@ -35,6 +35,7 @@ ADDED_CROSSINGS = [
     ("rail", (100.32, 6.66), (100.32, 6.68)), ("rail", (106.10, 50.22), (106.15, 50.38)),  # Padang Besar, Naushki
     ("rail", (102.68, 17.93), (102.72, 17.88)), ("road", (103.77, 1.47), (103.77, 1.44)),  # Nong Khai, Johor
     ("road", (114.06, 22.53), (114.07, 22.49)),  # Shenzhen to Hong Kong
+    ("road", (111.90, 43.72), (111.98, 43.65)),  # Zamyn-Uud to Erenhot
 ]
 
 
@@ -333,7 +334,7 @@ def main(argv: list[str] | None = None) -> int:
     parts: dict[str, dict[str, NDArray[np.generic]]] = {}
     for mode, name in (("road", "world_highways.py"), ("rail", "world_railways.py")):
         sys.stderr.write(f"{mode}\n")
-        graph = build_land.clean(mode, source / name, countries)
+        graph = build_land.clean(mode, source / name, countries, water)
         parts[mode] = land_part(graph, places, parts.get("road"))
         write_npz(out / f"{mode}.npz", {**parts[mode], "countries": text(graph.countries)})
         write_npz(out / f"{mode}_graph.npz", stored_graph(graph))

@@ -20,6 +20,7 @@ class Joins:
     """How a point meets one mode: the point on the graph, km to it, and exact ways on to nodes of the query graph."""
 
     xy: tuple[float, float]
+    start: int  # graph node, -1 between two
     snap_km: float
     targets: NDArray[np.int64]  # graph nodes
     km: NDArray[np.float64]
@@ -100,17 +101,20 @@ class LandGraph:
         return np.asarray(piece.xy[start[number]] * (1 - share) + piece.xy[end[number]] * share)
 
     def join(
-        self, lon: float, lat: float, country: str, known: NDArray[np.int64], reach_km: float, on_edges: bool = False
+        self, lon: float, lat: float, country: str, known: NDArray[np.int64], reach_km: float, on_edges: bool = False,
+        more: NDArray[np.int64] | None = None,
     ) -> Joins | None:
         """Join a point to the nearest piece of its country's network that holds a node of `known` (graph nodes).
 
-        None if there is none within `reach_km`. The ways on are exact distances to those known nodes that are met
-        first; the others lie behind them. With `on_edges` it may meet the network between two nodes.
+        None if there is none within `reach_km`. The ways on are exact distances to those nodes of `known`, and of
+        `more`, that are met first; the others lie behind them. With `on_edges` it may meet the network between nodes.
         """
         piece = self._country(country)
         if piece is None:
             return None
         inside, usable = piece.leading(known)
+        if more is not None:
+            inside = np.union1d(inside, piece.leading(more)[0])
         if not len(inside):
             return None
         if on_edges:
@@ -137,7 +141,8 @@ class LandGraph:
                 targets.append(node + piece.low)
                 km.append(float(distance[node]))
                 lines.append(xy[run[::-1]])
-        return Joins(point, far_km, np.array(targets, dtype=np.int64), np.array(km), lines)
+        node = start + piece.low if start < len(piece.xy) else -1
+        return Joins(point, node, far_km, np.array(targets, dtype=np.int64), np.array(km), lines)
 
 
 @dataclass(frozen=True)

