@@ -121,8 +121,7 @@ class Water:
             line, cell = self.tree.query(moved, predicate="intersects")
             for i in np.unique(line):
                 piece = shapely.intersection(moved[i], shapely.union_all(cells[cell[line == i]]))
-                parts = [part for part in shapely.get_parts(piece) if part.geom_type == "LineString"]
-                found[i] += geo.line_km(shapely.MultiLineString(parts)) if parts else 0.0
+                found[i] += sum(geo.line_km(part) for part in shapely.get_parts(piece) if part.geom_type == "LineString")
         return found
 
     def nearest(self, point: Line, reach_km: float, from_km: float = 0.0) -> Line | None:

@@ -55,7 +55,7 @@ class Coast:
         listed = self._listed.geometries[self._listed.query(dry, predicate="intersects")]
         if len(listed):
             dry = dry.difference(shapely.union_all(listed))
-        return geo.line_km(shapely.MultiLineString([p for p in _parts(dry) if p.geom_type == "LineString"]))
+        return sum(geo.line_km(part) for part in _parts(dry) if part.geom_type == "LineString")
 
 
 def _parts(geometry: BaseGeometry) -> list[BaseGeometry]:
