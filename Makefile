@@ -15,7 +15,7 @@ help:
 	@echo 'make test      the tests, without a browser'
 	@echo 'make test-all  all tests: slow ones and the browser too'
 	@echo 'make check     lint, types and tests: what CI runs'
-	@echo 'make bench     times and memory of the main commands'
+	@echo 'make bench     routing beside its peers and published distances; times of the main commands'
 	@echo 'make network   rebuild layers/network/ from the raw graphs'
 
 # Stamp files: a second call finds them newer than what they came from and installs nothing.
@@ -31,6 +31,10 @@ $(VENV)/.serve: $(VENV)/.made pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.serve
 	$(PIP) install -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.serve
+	$(PIP) install -c constraints.txt -e '.[bench]'
 	@touch $@
 
 $(VENV)/.build: $(VENV)/.serve
@@ -59,7 +63,8 @@ types: $(VENV)/.test
 
 check: lint types test
 
-bench: $(VENV)/.serve
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/routing.py
 	$(BIN)/python benchmarks/run.py
 
 network: $(VENV)/.build

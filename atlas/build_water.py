@@ -121,7 +121,8 @@ class Water:
             line, cell = self.tree.query(moved, predicate="intersects")
             for i in np.unique(line):
                 piece = shapely.intersection(moved[i], shapely.union_all(cells[cell[line == i]]))
-                found[i] += sum(geo.line_km(part) for part in shapely.get_parts(piece) if part.geom_type == "LineString")
+                parts = [part for part in shapely.get_parts(piece) if part.geom_type == "LineString"]
+                found[i] += sum(geo.line_km(part) for part in parts)
         return found
 
     def nearest(self, point: Line, reach_km: float, from_km: float = 0.0) -> Line | None:

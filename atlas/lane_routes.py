@@ -16,11 +16,16 @@ Thing = tuple[str, str]
 
 @dataclass(frozen=True)
 class Way:
-    """How a group of lanes may travel: closures, countries to avoid, tolls (USD/t) that steer but are not paid."""
+    """How a group of lanes may travel.
+
+    Closures, countries to avoid, `tolls` (USD/t) that steer but are not paid, `surcharges` (USD per gross tonne by
+    passage) that are.
+    """
 
     closures: Closures = Closures()
     avoid: frozenset[str] = frozenset()
     tolls: tuple[tuple[Thing, float], ...] = ()
+    surcharges: tuple[tuple[str, float], ...] = ()
 
 
 class Traced:
@@ -162,6 +167,7 @@ class LaneRouter:
                 tolls=dict(way.tolls),
                 watch=watch,
                 avoid_countries=way.avoid,
+                surcharges=dict(way.surcharges),
             )
             if way.tolls:
                 return Traced(table)

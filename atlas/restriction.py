@@ -1,4 +1,4 @@
-"""What halts take away: blocked lanes, ways closed, units cut, totals capped."""
+"""What halts take away: blocked lanes, ways closed or dearer, units cut, totals capped."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ def restrict(
     lane_uses: Mapping[Thing, np.ndarray],
     surge: Mapping[str, float],
 ) -> Restriction:
-    """Translate a scenario's halts.
+    """Translate a scenario's halts and surcharges.
 
     `lane_t` (lanes,) baseline flow; `lane_uses[thing]` (lanes,) whether its baseline route uses a thing partly halted;
     `surge` by unit: limit over normal output.
@@ -159,5 +159,6 @@ def _ways(
             borders=frozenset(i for kind, i in shut if kind == "border"),
             opened=scenario.opened,
         )
-        ways.append(Way(closures, frozenset(i for kind, i in shut if kind == "transit")))
+        avoid = frozenset(i for kind, i in shut if kind == "transit")
+        ways.append(Way(closures, avoid, surcharges=scenario.charges))  # all goods pay them, whoever sells
     return group.astype(np.int64), tuple(ways)

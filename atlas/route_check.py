@@ -43,12 +43,12 @@ class Coast:
 
     def __init__(self, land: Sequence[BaseGeometry] | NDArray[np.object_], waterways: Path) -> None:
         features = json.loads(waterways.read_text(encoding="utf-8"))["features"]
-        self._land = shapely.STRtree(np.asarray(land, dtype=object))
+        self.land = shapely.STRtree(np.asarray(land, dtype=object))
         self._listed = shapely.STRtree([_widened(shape(f["geometry"])) for f in features])
 
     def over_land_km(self, line: BaseGeometry) -> float:
         """Return the km of a line (longitudes within 180) over land and outside every listed waterway."""
-        cells = self._land.geometries[self._land.query(line, predicate="intersects")]
+        cells = self.land.geometries[self.land.query(line, predicate="intersects")]
         if not len(cells):
             return 0.0
         dry = line.intersection(shapely.union_all(cells))
@@ -56,6 +56,16 @@ class Coast:
         if len(listed):
             dry = dry.difference(shapely.union_all(listed))
         return sum(geo.line_km(part) for part in _parts(dry) if part.geom_type == "LineString")
+
+
+def strokes(lines: Sequence[NDArray[np.float64]]) -> NDArray[np.object_]:
+    """Return every stroke (two points) of lines with continuous longitudes once, within 180 degrees."""
+    found = []
+    for line in lines:
+        ends = np.hstack([line[:-1], line[1:]])
+        ends[:, [0, 2]] -= 360.0 * np.floor((ends[:, [0, 2]].mean(axis=1) + 180.0) / 360.0)[:, None]
+        found.append(np.where((ends[:, 0] > ends[:, 2])[:, None], ends[:, [2, 3, 0, 1]], ends))
+    return np.asarray(shapely.linestrings(np.unique(np.round(np.vstack(found), 5), axis=0).reshape(-1, 2, 2)))
 
 
 def _parts(geometry: BaseGeometry) -> list[BaseGeometry]:

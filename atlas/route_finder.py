@@ -17,7 +17,7 @@ from atlas.errors import BadInput, UnknownName, nearest
 from atlas.layers import Layers
 from atlas.network import Network
 from atlas.network_edges import AIR, MODES, SEA
-from atlas.way import Closures, Leg, Path, drawn_legs, needs
+from atlas.way import Closures, Leg, Path, drawn_legs, needs, read_surcharges
 
 MODE_NAMES = ("sea", "rail", "road", "air")
 MAX_ALTERNATIVES = 10
@@ -36,13 +36,15 @@ class Router(Protocol):
     def attach(self, points: Mapping[str, tuple[float, float, str | None]]) -> Router: ...
     def by_sea_from(self, ids: Iterable[str]) -> Router: ...
     def blocked(self, closures: Closures) -> NDArray[np.bool_]: ...
-    def edge_cost(self, commodity: str) -> NDArray[np.float64]: ...
+    def edge_cost(self, commodity: str, surcharges: Mapping[str, float] | None = None) -> NDArray[np.float64]: ...
     def day_cost(self, commodity: str) -> float: ...
     def matrix(
         self, weight: NDArray[np.float64], blocked: NDArray[np.bool_], backward: bool = False
     ) -> tuple[csr_matrix, NDArray[np.int64]]: ...
     def edges_between(self, nodes: Sequence[int], open_arcs: NDArray[np.int64]) -> list[int]: ...
-    def describe(self, nodes: list[int], edges: list[int], commodity: str, names: tuple[str, str]) -> Path: ...
+    def describe(
+        self, nodes: list[int], edges: list[int], cost: NDArray[np.float64], names: tuple[str, str]
+    ) -> Path: ...
     def geometry(self, path: Path) -> LineString: ...
 
 
@@ -90,12 +92,12 @@ def _geometry(line: LineString) -> dict[str, Any] | None:
 def find(
     router: Router, a: str | tuple[float, float], b: str | tuple[float, float], *, commodity: str = "magnet",
     modes: Sequence[str] = ("sea", "rail", "road"), close: Iterable[str] = (), open: Iterable[str] = (),
-    alternatives: int = 1,
+    alternatives: int = 1, surcharges: Mapping[str, float] | Iterable[str] = (),
 ) -> list[Route]:
     """Return up to `alternatives` routes from a to b, cheapest first; a lone unreachable one if there is none.
 
-    a and b are ids of facilities, markets or ports, or (lon, lat), or a text `lon,lat`. Raises BadInput with every
-    problem of the question.
+    a and b are ids of facilities, markets or ports, or (lon, lat), or a text `lon,lat`; `surcharges` are USD per gross
+    tonne by passage, or texts `PASSAGE=USD_T`. Raises BadInput with every problem of the question.
     """
     problems: list[str] = []
     wrong = sorted({m for m in modes if m not in MODE_NAMES})
@@ -106,20 +108,26 @@ def find(
         problems.append(f"alternatives must be 1 to {MAX_ALTERNATIVES}, not {alternatives}")
     points: dict[str, tuple[float, float, str | None]] = {}
     names = [_end(router, end, points, problems) for end in (a, b)]
-    closures = Closures()
-    for step in (lambda: router.edge_cost(commodity), lambda: Closures.of(close, open, router.layers)):
-        try:
-            step()
-        except BadInput as error:
-            problems += error.problems
+    closures, charges = Closures(), dict[str, float]()
+    try:
+        router.edge_cost(commodity)
+    except BadInput as error:
+        problems += error.problems
+    try:
+        closures = Closures.of(close, open, router.layers)
+    except BadInput as error:
+        problems += error.problems
+    try:
+        charges = read_surcharges(surcharges, router.layers)
+    except BadInput as error:
+        problems += error.problems
     if problems:
         raise BadInput(problems)
-    closures = Closures.of(close, open, router.layers)
     router = router.attach(points)
     if "sea" in modes:
         by_sea = names if "rail" not in modes and "road" not in modes else _afloat(router, points)
         router = router.by_sea_from(by_sea) if by_sea else router
-    return _search(router, (names[0], names[1]), commodity, frozenset(modes), closures, alternatives)
+    return _search(router, (names[0], names[1]), commodity, frozenset(modes), closures, alternatives, charges)
 
 
 def _afloat(router: Router, points: Mapping[str, tuple[float, float, str | None]]) -> list[str]:
@@ -152,16 +160,17 @@ def _end(
 
 
 def _search(
-    router: Router, names: tuple[str, str], commodity: str, modes: frozenset[str], closures: Closures, wanted: int
+    router: Router, names: tuple[str, str], commodity: str, modes: frozenset[str], closures: Closures, wanted: int,
+    charges: Mapping[str, float],
 ) -> list[Route]:
     network = router.network
     start, goal = (network.places[name] for name in names)
     blocked = router.blocked(closures) | ~_allowed(network, modes)
-    weight = router.edge_cost(commodity)
+    weight = router.edge_cost(commodity, charges)
     paths: list[Path] = []
     look = weight.copy()
     for _ in range(3 * wanted):
-        path = _cheapest(router, start.leave, goal.arrive, look, blocked, commodity, names)
+        path = _cheapest(router, start.leave, goal.arrive, look, blocked, weight, names)
         if path is None:
             break
         if all(_shared_km(network, path, other) < SAME_SHARE * path.distance_km for other in paths):
@@ -182,10 +191,11 @@ def _allowed(network: Network, modes: frozenset[str]) -> NDArray[np.bool_]:
 
 
 def _cheapest(
-    router: Router, start: int, goal: int, weight: NDArray[np.float64], blocked: NDArray[np.bool_], commodity: str,
-    names: tuple[str, str],
+    router: Router, start: int, goal: int, look: NDArray[np.float64], blocked: NDArray[np.bool_],
+    cost: NDArray[np.float64], names: tuple[str, str],
 ) -> Path | None:
-    matrix, arcs = router.matrix(weight, blocked)
+    """Return the way that looks cheapest, described with what it costs."""
+    matrix, arcs = router.matrix(look, blocked)
     _, before = dijkstra(matrix, indices=start, return_predecessors=True)
     nodes = [goal]
     while nodes[-1] != start:
@@ -194,7 +204,7 @@ def _cheapest(
             return None
         nodes.append(step)
     nodes.reverse()
-    return router.describe(nodes, router.edges_between(nodes, arcs), commodity, names)
+    return router.describe(nodes, router.edges_between(nodes, arcs), cost, names)
 
 
 def _shared_km(network: Network, path: Path, other: Path) -> float:

@@ -1,7 +1,8 @@
 """Closures in, tables of cost, distance and time out: many-to-many at once, paths traced on demand.
 
-A closure is a mask on the edges of one call; nothing is ever changed or kept. `cost_usd_t` is USD per tonne of the
-commodity's own basis: freight, handling, tolls and border cost on the gross weight, and days x value x carrying rate.
+A closure is a mask on the edges of one call, a surcharge an extra on them; nothing is ever changed or kept.
+`cost_usd_t` is USD per tonne of the commodity's own basis: freight, handling, tolls, border cost and surcharges on the
+gross weight, and days x value x carrying rate.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from atlas.errors import BadInput, UnknownName, nearest
 from atlas.layers import Layers
 from atlas.network import Network, load
 from atlas.route_finder import Route, find
-from atlas.way import Closures, Leg, Path, describe, path_line
+from atlas.way import Closures, Leg, Path, amount_usd_t, describe, path_line
 
 __all__ = ["COMMODITIES", "Closures", "Leg", "Path", "Route", "Router", "Table"]
 
@@ -45,7 +46,7 @@ class _Trees:
 class Table:
     """Answers for origins x destinations; inf where there is no path. Arrays have shape (origins, destinations).
 
-    `steered_cost` has the tolls of the call, `cost_usd_t` never. `uses[(kind, id)]` tells which paths pass a thing.
+    `steered_cost` has the tolls of the call, `cost_usd_t` never; both have its surcharges. `uses[(kind, id)]` tells which paths pass a thing.
     """
 
     origins: tuple[str, ...]
@@ -56,7 +57,7 @@ class Table:
     steered_cost: NDArray[np.float64]
     uses: Mapping[Thing, NDArray[np.bool_]]
     _router: Router = field(repr=False)
-    _commodity: str = field(repr=False)
+    _edge_cost: NDArray[np.float64] = field(repr=False)
     _trees: tuple[_Trees, ...] = field(repr=False)
     _tree: NDArray[np.int16] = field(repr=False)
     _end: NDArray[np.int32] = field(repr=False)
@@ -74,7 +75,7 @@ class Table:
             nodes.append(int(tree.node[entry]))
         if not tree.backward:
             nodes, edges = nodes[::-1], edges[::-1]
-        return self._router.describe(nodes, edges, self._commodity, (self.origins[i], self.destinations[j]))
+        return self._router.describe(nodes, edges, self._edge_cost, (self.origins[i], self.destinations[j]))
 
     def geometry(self, path: Path) -> LineString:
         """Return a path's line with continuous longitudes."""
@@ -121,10 +122,11 @@ class Router:
     def route(
         self, a: str | tuple[float, float], b: str | tuple[float, float], *, commodity: str = "magnet",
         modes: Sequence[str] = ("sea", "rail", "road"), close: Iterable[str] = (), open: Iterable[str] = (),
-        alternatives: int = 1,
+        alternatives: int = 1, surcharges: Mapping[str, float] | Iterable[str] = (),
     ) -> Route | list[Route]:
         """Return the best route from a to b, or a list of them if `alternatives` > 1; see `route_finder.find`."""
-        routes = find(self, a, b, commodity=commodity, modes=modes, close=close, open=open, alternatives=alternatives)
+        routes = find(self, a, b, commodity=commodity, modes=modes, close=close, open=open, alternatives=alternatives,
+                      surcharges=surcharges)
         return routes if alternatives > 1 else routes[0]
 
     def day_cost(self, commodity: str) -> float:
@@ -136,11 +138,21 @@ class Router:
         e, gross = self.network.edges, float(self.layers.constants[f"gross_t_per_t_{commodity}"])
         return np.asarray(e.usd_t * gross + e.days * self.day_cost(commodity))
 
-    def edge_cost(self, commodity: str) -> NDArray[np.float64]:
-        """Return USD per tonne of every edge of the network; raises UnknownName."""
+    def edge_cost(self, commodity: str, surcharges: Mapping[str, float] | None = None) -> NDArray[np.float64]:
+        """Return USD per tonne of every edge of the network.
+
+        `surcharges` (USD per gross tonne by passage) fall on each edge that crosses the passage's gate. Raises
+        UnknownName, BadInput for an amount that is none.
+        """
         if commodity not in self._costs:
             raise UnknownName("commodity", commodity, nearest(commodity, COMMODITIES) or COMMODITIES)
-        return self._costs[commodity]
+        cost = self._costs[commodity]
+        gross = float(self.layers.constants[f"gross_t_per_t_{commodity}"])
+        for name, usd_t in sorted((surcharges or {}).items()):
+            if amount_usd_t(usd_t) is None:
+                raise BadInput(f"surcharge of {name}: {usd_t} is no amount in USD per gross tonne")
+            cost = cost + self.passing("passage", name) * (usd_t * gross)
+        return cost
 
     def passing(self, kind: str, name: str) -> NDArray[np.bool_]:
         """Tell which edges pass a passage, port or border; raises UnknownName."""
@@ -174,14 +186,16 @@ class Router:
     def table(
         self, origins: Sequence[str], destinations: Sequence[str], commodity: str, closures: Closures = NOTHING_CLOSED,
         tolls: Mapping[Thing, float] | None = None, watch: Sequence[Thing] = (),
-        avoid_countries: frozenset[str] = frozenset(),
+        avoid_countries: frozenset[str] = frozenset(), surcharges: Mapping[str, float] | None = None,
     ) -> Table:
         """Return the cheapest ways from all origins to all destinations (ids of facilities, markets, ports, points).
 
-        `tolls` (USD/t by (kind, id)) steer the choice only. No lane uses land or ports of `avoid_countries`, except of
-        a country it starts or ends in. Raises UnknownName for an unknown id, kind or commodity.
+        `tolls` (USD/t by (kind, id)) steer the choice only; `surcharges` (USD per gross tonne by passage) steer it and
+        are paid at each crossing. No lane uses land or ports of `avoid_countries`, except of
+        a country it starts or ends in. Raises UnknownName for an unknown id, kind or commodity, BadInput for a wrong
+        amount.
         """
-        cost = self.edge_cost(commodity)
+        cost = self.edge_cost(commodity, surcharges)
         self.require([*origins, *destinations])
         steered = cost.copy()
         for (kind, name), usd in (tolls or {}).items():
@@ -212,7 +226,7 @@ class Router:
                 trees.append(tree)
         return Table(
             tuple(origins), tuple(destinations), values[1], values[2], values[3], values[0],
-            {thing: uses[k] for k, thing in enumerate(watch)}, self, commodity, tuple(trees), tree_of, end_of,
+            {thing: uses[k] for k, thing in enumerate(watch)}, self, cost, tuple(trees), tree_of, end_of,
         )
 
     def require(self, ids: Sequence[str]) -> None:
@@ -295,9 +309,11 @@ class Router:
         key = np.array(nodes[:-1], dtype=np.int64) * len(self.network.xy) + np.array(nodes[1:], dtype=np.int64)
         return [int(i) for i in self._edge[open_arcs[np.searchsorted(self._key[open_arcs], key)]]]
 
-    def describe(self, nodes: list[int], edges: list[int], commodity: str, names: tuple[str, str]) -> Path:
-        """Return a Path for nodes and edges in travel order."""
-        return describe(self.network, nodes, edges, self.edge_cost(commodity)[edges], names)
+    def describe(
+        self, nodes: list[int], edges: list[int], cost: NDArray[np.float64], names: tuple[str, str]
+    ) -> Path:
+        """Return a Path for nodes and edges in travel order; `cost` is USD/t of every edge of the network."""
+        return describe(self.network, nodes, edges, cost[edges], names)
 
     def geometry(self, path: Path) -> LineString:
         """Return a path's line with continuous longitudes (they may pass 180)."""

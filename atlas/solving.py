@@ -4,6 +4,7 @@ Partial halts of a port, passage or border cap the total over all routes; routes
 cheapest way with the cap's dual as a toll - until none has a negative reduced cost, so the optimum is over all routes.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -100,14 +101,14 @@ def _first_routes(router: LaneRouter, r: Restriction, watch: list[Thing]) -> Rou
         return routes
     shut = {kind: frozenset(i for k, i in watch if k == kind) for kind in ("passage", "port", "border")}
     ways = tuple(
-        Way(
-            Closures(
+        dataclasses.replace(
+            w,
+            closures=Closures(
                 passages=w.closures.passages | shut["passage"],
                 ports=w.closures.ports | shut["port"],
                 borders=w.closures.borders | shut["border"],
                 opened=w.closures.opened,
             ),
-            w.avoid,
         )
         for w in r.ways
     )
@@ -182,7 +183,7 @@ def _tolled(r: Restriction, caps: list[LaneCap], tolls: Mapping[str, float]) -> 
         base = r.ways[w] if w >= 0 else Way()
         if w < 0:
             blocked.append(k)
-        ways.append(Way(base.closures, base.avoid, tuple(sorted(sums.items()))))
+        ways.append(dataclasses.replace(base, tolls=tuple(sorted(sums.items()))))
     way_of_lane = group.reshape(-1).astype(np.int64)
     way_of_lane[np.isin(way_of_lane, blocked)] = -1
     return way_of_lane, tuple(ways)

