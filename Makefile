@@ -64,7 +64,7 @@ types: $(VENV)/.test
 check: lint types test
 
 bench: $(VENV)/.bench
-	$(BIN)/python benchmarks/routing.py
+	$(BIN)/python -m benchmarks.routing
 	$(BIN)/python benchmarks/run.py
 
 network: $(VENV)/.build

@@ -106,7 +106,7 @@ def _facing_ends(
         place = np.full(size, -1)
         place[inside] = np.arange(len(inside))
         part = graph[inside][:, inside]
-        where, gap = geo.NearestIndex(*xy[own].T).query(*xy[own].T, k=min(6, len(own)))
+        where, gap = geo.NearestIndex(xy[own, 0], xy[own, 1]).query(xy[own, 0], xy[own, 1], k=min(6, len(own)))
         for i, start in enumerate(own):
             near = [(float(g), int(own[j])) for j, g in zip(where[i], gap[i], strict=True)
                     if own[j] > start and g <= ENDS_KM and _faces(xy, tips, int(start), int(own[j]))]

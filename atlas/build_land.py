@@ -143,7 +143,7 @@ def _measured(
     """Return the lengths with those that are published; raises ValueError if the source no longer has such an edge."""
     km = km.copy()
     for _, one, other, length in [way for way in MEASURED if way[0] == mode]:
-        near = [geo.geodesic_km(*xy[side].T, *point) < 3.0 for side, point in
+        near = [geo.geodesic_km(xy[side, 0], xy[side, 1], *point) < 3.0 for side, point in
                 ((low, one), (high, other), (high, one), (low, other))]
         edges = np.flatnonzero((near[0] & near[1]) | (near[2] & near[3]))
         if not len(edges):

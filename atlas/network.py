@@ -148,7 +148,8 @@ def load(layers: Layers, local: LocalRoads | None = None) -> Network:
         passage_ids=tuple(str(p) for p in sea["passages"]),
         closed_borders=frozenset(borders.index[borders["open"] == "no"]), files=tuple(files), extra_lines=(),
         land=land, land_nodes=land_nodes, layers=layers, local=local,
-        sea=SeaLanes(files[0], sea["over_km"].astype(float), tuple(map(str, sea["waterways"])), sea["river_edge"]),
+        sea=SeaLanes(files[0], sea["over_km"].astype(float), tuple(map(str, sea["waterways"])),
+                     sea["river_edge"].astype(np.int32)),
     )
     return network.with_points(missing) if missing else network
 

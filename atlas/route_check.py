@@ -24,7 +24,8 @@ from atlas.layers import Layers
 
 WATERWAY_KM = 1.5  # half the width of a listed canal or river
 PORT_KM = 1.0  # how far a port may lie from the end of a sea leg
-SEA_LENGTH_SHARE, LAND_LENGTH_SHARE = 0.002, 0.06  # lines of land legs are simplified
+# Lines of land legs are simplified, and roads are told with the bends that the graph does not draw.
+SEA_LENGTH_SHARE, LAND_LENGTH_SHARE = 0.002, 0.15
 LAND_LENGTH_KM = 15.0
 
 

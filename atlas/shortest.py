@@ -21,7 +21,7 @@ class Contracted:
     nodes: NDArray[np.int64]
     graph: csr_matrix
 
-    def positions(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+    def positions(self, nodes: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return where nodes of the network stand in `nodes`; they must have been kept."""
         return np.searchsorted(self.nodes, nodes)
 

@@ -5,7 +5,6 @@ Ratios come from runs in the same call, preparation counted on both sides, media
 """
 
 import contextlib
-import csv
 import io
 import json
 import statistics
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.published import BOUNDS, land_pairs, sea_pairs
 
 from atlas import geo, shortest
 from atlas.build_water import cut_up, read_gshhg
@@ -26,7 +26,6 @@ from atlas.routing import Router
 from atlas.study import open as open_study
 from atlas.way import Closures
 
-DATA = Path(__file__).resolve().parent.parent / "tests" / "data"
 RUNS, SAMPLE = 5, 200
 
 
@@ -46,7 +45,8 @@ class Report:
     def add(self, what: str, value: float, unit: str, bound: float | None = None, least: bool = False) -> None:
         """Print a figure; with a bound it must not be above it, or below it with `least`."""
         missed = bound is not None and (value < bound if least else value > bound)
-        limit = "" if bound is None else f"  {'at least' if least else 'at most'} {bound:g}{'  MISSED' if missed else ''}"
+        limit = "" if bound is None else f"  {'at least' if least else 'at most'} {bound:g}"
+        limit += "  MISSED" if missed else ""
         print(f"{what:74} {value:10.4g} {unit:5}{limit}", flush=True)
         self.rows.append({"what": what, "value": value, "unit": unit, "bound": bound, "missed": missed})
 
@@ -130,8 +130,8 @@ def tables(report: Report, router: Router) -> None:
                             frozenset(rng.choice(router.network.port_ids, 5).tolist()),
                             frozenset(rng.choice(router.network.border_ids, 5).tolist()))
         spent.append(seconds(lambda c=closures: router.table(origins, ends, "magnet", c)))
-    report.add(f"{len(origins)} facilities x {len(ends)} ports and markets, new closures", statistics.median(spent), "s",
-               1.0)
+    what = f"{len(origins)} facilities x {len(ends)} ports and markets, new closures"
+    report.add(what, statistics.median(spent), "s", 1.0)
 
 
 def load_and_page(report: Report) -> None:
@@ -159,56 +159,24 @@ def load_and_page(report: Report) -> None:
     report.add("  worst of them", max(spent) * 1000, "ms")
 
 
-def rows(name: str) -> list[dict[str, str]]:
-    """Return the rows of a table of published distances."""
-    with (DATA / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def sea_distances(router: Router) -> list[tuple[dict[str, str], float]]:
-    """Return (row, km by sea) for each published sea distance."""
-    found = []
-    for row in rows("sea_distances.csv"):
-        close = [name for name in row["close"].split(";") if name]
-        found.append((row, router.route(row["from_id"], row["to_id"], modes=["sea"], close=close).distance_km))
-    return found
-
-
-def land_distances(router: Router) -> list[tuple[dict[str, str], float]]:
-    """Return (row, km of the legs of its mode) for each published rail or road distance."""
-    every = rows("land_distances.csv")
-    points = {f"{side} {i}": (float(row[f"{side}_lon"]), float(row[f"{side}_lat"]), None)
-              for i, row in enumerate(every) for side in ("from", "to")}
-    more = router.attach(points)
-    found = []
-    for i, row in enumerate(every):
-        route = more.route(f"from {i}", f"to {i}", modes=[row["mode"]], commodity="concentrate")
-        found.append((row, sum(leg.distance_km for leg in route.legs if leg.mode == row["mode"])))
-    return found
-
-
 def published(report: Report, router: Router) -> None:
-    """Compare routes with published distances; rows that cannot judge are printed too, with the reason."""
-    sea = [(f"{r['from_id']}-{r['to_id']} {r['via']}", r, km / 1.852 / float(r["published_nm"]) - 1)
-           for r, km in sea_distances(router)]
-    land = [(f"{r['from_name']} - {r['to_name']}", r, km / float(r["published_km"]) - 1)
-            for r, km in land_distances(router)]
-    for title, table, median, worst in (("sea", sea, 0.02, 0.06),
-                                        ("rail", [x for x in land if x[1]["mode"] == "rail"], 0.05, 0.15),
-                                        ("road", [x for x in land if x[1]["mode"] == "road"], 0.05, 0.15)):
-        judged = sorted((abs(e) for _, r, e in table if r["judged"] == "yes"))
-        report.add(f"{title}: {len(judged)} published distances, median error", 100 * statistics.median(judged), "%",
+    """Compare routes with published distances; pairs that cannot judge are printed too, with the reason."""
+    pairs = sea_pairs(router) + land_pairs(router)
+    for mode, (median, worst) in BOUNDS.items():
+        table = [pair for pair in pairs if pair.mode == mode]
+        judged = sorted(abs(pair.error_share) for pair in table if pair.judged)
+        report.add(f"{mode}: {len(judged)} published distances, median error", 100 * statistics.median(judged), "%",
                    100 * median)
         report.add("  worst error", 100 * judged[-1], "%", 100 * worst)
-        every = sorted(abs(e) for *_, e in table)
+        every = sorted(abs(pair.error_share) for pair in table)
         report.add(f"  all {len(every)}, those that cannot judge included: median", 100 * statistics.median(every), "%")
         report.add("  worst of all", 100 * every[-1], "%")
-        for role in sorted({r["role"] for _, r, _ in table if "role" in r}):
-            part = [abs(e) for _, r, e in table if r["role"] == role and r["judged"] == "yes"]
-            if part:
-                report.add(f"  of the judged, {role} ({len(part)}): median", 100 * statistics.median(part), "%")
-        for name, r, error in sorted(table, key=lambda x: -abs(x[2]))[:8]:
-            print(f"    {100 * error:+6.1f} %  {name}{'' if r['judged'] == 'yes' else '  (not judged: ' + r['why_not'] + ')'}")
+        for role in sorted({pair.role for pair in table}):
+            part = [abs(pair.error_share) for pair in table if pair.role == role and pair.judged]
+            report.add(f"  of the judged, {role} ({len(part)}): median", 100 * statistics.median(part), "%")
+        for pair in sorted(table, key=lambda p: -abs(p.error_share))[:8]:
+            note = "" if pair.judged else f"  (not judged: {pair.why_not})"
+            print(f"    {100 * pair.error_share:+6.1f} %  {pair.name}{note}")
 
 
 def over_land(report: Report, router: Router) -> None:
