@@ -103,6 +103,10 @@ def find(obj: dict[str, Any], text: str, kind: str | None, as_json: bool) -> int
     "--close", multiple=True, metavar="ID", help="Passage, port or border AAA-BBB that is closed. May be given again."
 )
 @click.option("--open", "opened", multiple=True, metavar="ID", help="Passage that is shut by default and open here.")
+@click.option(
+    "--surcharge", multiple=True, metavar="PASSAGE=USD_T",
+    help="War risk, USD per gross tonne, paid at each crossing of a passage. May be given again.",
+)  # fmt: skip
 @click.option("--modes", default="sea,rail,road", show_default=True, help=f"Modes to use, of {', '.join(MODES)}.")
 @click.option(
     "--commodity", default="magnet", show_default=True, help=f"Sets the value of time: {', '.join(COMMODITIES)}."
@@ -112,7 +116,7 @@ def find(obj: dict[str, Any], text: str, kind: str | None, as_json: bool) -> int
 @click.pass_obj
 def route(
     obj: dict[str, Any], origin: str, destination: str, close: tuple[str, ...], opened: tuple[str, ...],
-    modes: str, commodity: str, alternatives: int, as_json: bool,
+    surcharge: tuple[str, ...], modes: str, commodity: str, alternatives: int, as_json: bool,
 ) -> int:  # fmt: skip
     """Find the best path between facilities, ports or lon,lat points."""
     from atlas.cli_text import route_text
@@ -121,7 +125,7 @@ def route(
     with timed("routed"):
         found = study.route(
             place(origin), place(destination), close=close, open=opened, modes=words(modes), commodity=commodity,
-            alternatives=alternatives,
+            alternatives=alternatives, surcharges=surcharge,
         )  # fmt: skip
     answers = [r.to_json() for r in (found if isinstance(found, list) else [found])]
     if as_json:

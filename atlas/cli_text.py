@@ -96,8 +96,10 @@ def _one_state(text: str) -> str:
 def _scenario(summary: Mapping[str, Any]) -> str:
     scenario = summary["scenario"]
     lines = [f"scenario  {scenario['name']}"] if scenario["name"] not in ("", "halts", "baseline") else []
-    halts = scenario["halts"] or ["none: the baseline"]
+    charged = [f"{s['passage']} {number(s['usd_t'], 2)} USD per gross tonne" for s in scenario.get("surcharges", ())]
+    halts = scenario["halts"] or ([] if charged else ["none: the baseline"])
     lines += [f"{'halts' if i == 0 else '':8}  {h}" for i, h in enumerate(halts)]
+    lines += [f"{'war risk' if i == 0 else '':8}  {c}" for i, c in enumerate(charged)]
     lines.append(
         f"{'year':8}  {scenario['year']}" + (f", halts that apply on {scenario['on']}" if scenario.get("on") else "")
     )

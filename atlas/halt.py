@@ -42,7 +42,10 @@ class Halt:
 
 @dataclass(frozen=True)
 class Names:
-    """Every name a scenario may use, by kind."""
+    """Every name a scenario may use, by kind.
+
+    `hull_usd_t` is what a hull is worth in USD per gross tonne carried, None where the layers do not say.
+    """
 
     facility: frozenset[str]
     site: frozenset[str]
@@ -54,10 +57,12 @@ class Names:
     bloc: frozenset[str]
     sector: frozenset[str]
     demand_country: frozenset[str]
+    hull_usd_t: float | None = None
 
     @classmethod
     def of(cls, layers: Layers, borders: Iterable[str]) -> "Names":
         """Collect the names of `layers` and the border pairs of a network."""
+        hull, carried = (layers.constants.get(f"war_risk_{name}") for name in ("hull_usd", "carried_t"))
         return cls(
             facility=frozenset(map(str, layers.facilities.index)),
             site=frozenset(map(str, layers.facilities["site"])),
@@ -69,6 +74,7 @@ class Names:
             bloc=frozenset(map(str, layers.blocs["bloc"])),
             sector=frozenset(map(str, layers.sectors.index)),
             demand_country=frozenset(map(str, layers.demand["country"])),
+            hull_usd_t=float(hull) / float(carried) if hull is not None and carried else None,
         )
 
     def check(self, kind: str, name: str) -> str | None:

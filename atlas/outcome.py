@@ -78,6 +78,7 @@ class Outcome:
             "scenario": {
                 "name": self.scenario.name,
                 "halts": list(self.scenario.specs),
+                "surcharges": [s.to_json() for s in self.scenario.surcharges],
                 "year": self.year,
                 "on": self.scenario.on.isoformat() if self.scenario.on else None,
             },
@@ -97,7 +98,9 @@ class Outcome:
         after = s["baseline"] if self.is_baseline else s["halted"]
         named = self.scenario.name not in ("halts", "scenario")
         halts = [describe(h, self.layers) for h in self.scenario.specs]
-        what = f'"{self.scenario.name}"' if named else f"{'; '.join(halts)} halted"
+        changed = ["; ".join(halts) + " halted"] if halts else []
+        changed += [s.words for s in self.scenario.surcharges]
+        what = f'"{self.scenario.name}"' if named else " and ".join(changed) or "these changes"
         return sentence(s["baseline"], after, "" if self.is_baseline else what, self.bloc)
 
     @cached_property

@@ -64,9 +64,12 @@ class RouteWords:
 
 def route_words(
     routes: Sequence[Any], layers: Any, ends: tuple[str, str], *, commodity: str = "magnet",
-    close: Sequence[str] = (), open: Sequence[str] = (), wanted: int = 1,
+    close: Sequence[str] = (), open: Sequence[str] = (), surcharge: Sequence[str] = (), wanted: int = 1,
 ) -> RouteWords:
-    """Return the words of routes from one end to the other, cheapest first, as `Route.to_json` tells them."""
+    """Return the words of routes from one end to the other, cheapest first, as `Route.to_json` tells them.
+
+    `surcharge` lists texts `PASSAGE=USD_T` that the routes pay.
+    """
     told = [r.to_json() for r in routes]
     first = told[0]
     title = f"{place_name(ends[0], layers)} to {place_name(ends[1], layers)}"
@@ -80,6 +83,7 @@ def route_words(
     sentence = ways[0].sentence
     changed = [f"{listed([with_article(n) for n in names])} {how}" for names, how in
                ((closed, "closed"), (opened, "opened")) if names]  # fmt: skip
+    changed += [surcharge_words(text, layers) for text in surcharge]
     if changed:
         sentence = f"With {listed(changed)}: {sentence[0].lower() + sentence[1:]}"
     flies = any(leg["mode"] == "air" for r in told for leg in r["legs"])
@@ -112,6 +116,12 @@ def thing_name(text: str, layers: Any) -> str:
     if len(parts) == 2 and all(p in layers.countries.index for p in parts):
         return "border " + " – ".join(country_name(p, layers) for p in sorted(parts))
     return text
+
+
+def surcharge_words(text: str, layers: Any) -> str:
+    """Return a surcharge `PASSAGE=USD_T` as it stands in a sentence."""
+    passage, _, usd_t = text.partition("=")
+    return f"a surcharge of {usd_t.strip()} USD per gross tonne on {with_article(thing_name(passage.strip(), layers))}"
 
 
 def with_article(name: str) -> str:

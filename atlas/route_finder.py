@@ -108,7 +108,8 @@ def find(
         problems.append(f"alternatives must be 1 to {MAX_ALTERNATIVES}, not {alternatives}")
     points: dict[str, tuple[float, float, str | None]] = {}
     names = [_end(router, end, points, problems) for end in (a, b)]
-    closures, charges = Closures(), dict[str, float]()
+    closures = Closures()
+    charges: Mapping[str, float] = {}
     try:
         router.edge_cost(commodity)
     except BadInput as error:

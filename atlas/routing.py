@@ -20,7 +20,7 @@ from atlas.errors import BadInput, UnknownName, nearest
 from atlas.layers import Layers
 from atlas.network import Network, load
 from atlas.route_finder import Route, find
-from atlas.way import Closures, Leg, Path, amount_usd_t, describe, path_line
+from atlas.way import AMOUNT, Closures, Leg, Path, amount_usd_t, describe, path_line
 
 __all__ = ["COMMODITIES", "Closures", "Leg", "Path", "Route", "Router", "Table"]
 
@@ -46,7 +46,8 @@ class _Trees:
 class Table:
     """Answers for origins x destinations; inf where there is no path. Arrays have shape (origins, destinations).
 
-    `steered_cost` has the tolls of the call, `cost_usd_t` never; both have its surcharges. `uses[(kind, id)]` tells which paths pass a thing.
+    `steered_cost` has the tolls of the call, `cost_usd_t` never; both have its surcharges. `uses[(kind, id)]` tells
+    which paths pass a thing.
     """
 
     origins: tuple[str, ...]
@@ -149,9 +150,10 @@ class Router:
         cost = self._costs[commodity]
         gross = float(self.layers.constants[f"gross_t_per_t_{commodity}"])
         for name, usd_t in sorted((surcharges or {}).items()):
-            if amount_usd_t(usd_t) is None:
-                raise BadInput(f"surcharge of {name}: {usd_t} is no amount in USD per gross tonne")
-            cost = cost + self.passing("passage", name) * (usd_t * gross)
+            amount = amount_usd_t(usd_t)
+            if amount is None:
+                raise BadInput(f"surcharge of {name}: {AMOUNT}, found {usd_t!r}")
+            cost = cost + self.passing("passage", name) * (amount * gross)
         return cost
 
     def passing(self, kind: str, name: str) -> NDArray[np.bool_]:
@@ -191,9 +193,8 @@ class Router:
         """Return the cheapest ways from all origins to all destinations (ids of facilities, markets, ports, points).
 
         `tolls` (USD/t by (kind, id)) steer the choice only; `surcharges` (USD per gross tonne by passage) steer it and
-        are paid at each crossing. No lane uses land or ports of `avoid_countries`, except of
-        a country it starts or ends in. Raises UnknownName for an unknown id, kind or commodity, BadInput for a wrong
-        amount.
+        are paid at each crossing. No lane uses land or ports of `avoid_countries`, except of a country it starts or
+        ends in. Raises UnknownName for an unknown id, kind or commodity, BadInput for a wrong amount.
         """
         cost = self.edge_cost(commodity, surcharges)
         self.require([*origins, *destinations])

@@ -15,17 +15,44 @@ from typing import Any
 
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.halt import Halt, Names, merge, parse_halt
+from atlas.way import MOST_SURCHARGE_USD_T, summed
 from atlas.world import COMMODITIES
 
-_FIELDS = {
-    "name", "note", "start", "days", "open", "transit", "halt", "licence", "tariff", "facility", "demand", "priority"
-}  # fmt: skip
+_TABLES = ("halt", "licence", "surcharge", "tariff", "facility", "demand", "priority")
+_FIELDS = {"name", "note", "start", "days", "open", "transit", *_TABLES}
 _LATER = {"stock", "buyer", "contract"}
+_AMOUNTS = {"usd_t": MOST_SURCHARGE_USD_T, "hull_value_pct": 100.0}  # of a surcharge: how it is given, and at most
+
+
+@dataclass(frozen=True)
+class Surcharge:
+    """What all goods pay at each crossing of a passage's gate, in USD per gross tonne.
+
+    `hull_value_pct` is the war-risk premium, in percent of the hull's value, that `usd_t` was reckoned from.
+    """
+
+    passage: str
+    usd_t: float
+    hull_value_pct: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The surcharge in words, for notes."""
+        amount = f"{self.usd_t:,.2f}" if self.usd_t >= 0.01 or not self.usd_t else f"{self.usd_t:.2g}"
+        ground = "" if self.hull_value_pct is None else f" ({self.hull_value_pct:g} % of the hull's value)"
+        return f"war risk of {amount} USD per gross tonne through {self.passage}{ground}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return passage and usd_t, and hull_value_pct where that was given."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A scenario: dated halts and whatever else changes. `halts` are those in force on `on`, merged and sorted."""
+    """A scenario: dated halts and whatever else changes.
+
+    `halts` are those in force on `on`, merged and sorted; so are `surcharges`, though all of one passage are paid.
+    """
 
     name: str = "halts"
     note: str = ""
@@ -35,6 +62,7 @@ class Scenario:
     halts: tuple[Halt, ...] = ()
     transit: frozenset[str] = frozenset()
     opened: frozenset[str] = frozenset()
+    surcharges: tuple[Surcharge, ...] = ()
     tariffs: tuple[Mapping[str, Any], ...] = ()
     facilities: tuple[Mapping[str, Any], ...] = ()
     demand: tuple[Mapping[str, Any], ...] = ()
@@ -47,9 +75,15 @@ class Scenario:
         return tuple(sorted(h.spec for h in self.halts))
 
     @property
+    def charges(self) -> tuple[tuple[str, float], ...]:
+        """What the surcharges come to, USD per gross tonne by passage, sorted; those of nothing left out."""
+        return summed((s.passage, s.usd_t) for s in self.surcharges)
+
+    @property
     def is_baseline(self) -> bool:
         """Whether nothing at all changes."""
-        return not (self.halts or self.opened or self.tariffs or self.facilities or self.demand or self.priority)
+        changes = (self.halts, self.opened, self.charges, self.tariffs, self.facilities, self.demand, self.priority)
+        return not any(changes)
 
     def plus(self, halts: Iterable[Halt]) -> "Scenario":
         """Return this scenario with more halts."""
@@ -64,6 +98,7 @@ class Scenario:
                 sorted(self.transit),
                 sorted(self.opened),
                 self.on,
+                self.surcharges,
                 self.tariffs,
                 self.facilities,
                 self.demand,
@@ -97,7 +132,7 @@ def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None
     for field_name in sorted(set(map(str, raw)) - _FIELDS):
         if field_name in _LATER:
             problems.append(
-                f"`{field_name}`: this version answers halt, licence, tariff, facility, demand and priority only"
+                f"`{field_name}`: this version answers {', '.join(_TABLES[:-1])} and {_TABLES[-1]} only"
             )
         else:
             problems += UnknownName("scenario field", field_name, nearest(field_name, sorted(_FIELDS))).problems
@@ -106,9 +141,7 @@ def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None
     days = raw.get("days")
     if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 0 < days <= 36500):
         problems.append(f"days: expected a whole number of days over 0, found {days!r}")
-    tables = {
-        t: _tables(raw.get(t), t, problems) for t in ("halt", "licence", "tariff", "facility", "demand", "priority")
-    }
+    tables = {t: _tables(raw.get(t), t, problems) for t in _TABLES}
     halts: list[Halt] = []
     dropped: list[str] = []
     for text in ("name", "note"):
@@ -135,17 +168,17 @@ def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None
     opened = frozenset(_texts(raw.get("open")))
     for o in sorted(opened):
         problems += [p for p in [names.check("passage", o)] if p]
+    surcharges, later = _surcharge_rows(tables["surcharge"], names, day, problems)
+    dropped += [s.words for s in later]
     tariffs = _tariff_rows(tables["tariff"], names, day, problems)
     demand = _demand_rows(tables["demand"], names, problems)
     priority = _priority_rows(tables["priority"], names, problems)
     if (
         not empty_ok
         and not problems
-        and not (halts or dropped or opened or tariffs or tables["facility"] or demand or priority)
+        and not (halts or dropped or opened or surcharges or tariffs or tables["facility"] or demand or priority)
     ):
-        problems.append(
-            "the scenario changes nothing: expected halt, licence, tariff, facility, demand, priority or open"
-        )
+        problems.append(f"the scenario changes nothing: expected {', '.join(_TABLES)} or open")
     if problems:
         raise BadInput(problems)
     return Scenario(
@@ -157,6 +190,7 @@ def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None
         halts=merge(halts),
         transit=frozenset(transit),
         opened=opened,
+        surcharges=surcharges,
         tariffs=tariffs,
         facilities=tuple(tables["facility"]),
         demand=demand,
@@ -254,6 +288,34 @@ def _number(
         problems.append(f"{where}: {name}: expected a number from {low:g} to {high:g}, found {value!r}")
         return None
     return float(value)
+
+
+def _surcharge_rows(
+    rows: list[Mapping[str, Any]], names: Names, day: dt.date | None, problems: list[str]
+) -> tuple[tuple[Surcharge, ...], list[Surcharge]]:
+    """Return the surcharges in force, sorted, and those that are not."""
+    found: dict[bool, list[Surcharge]] = {True: [], False: []}
+    for n, row in enumerate(rows, 1):
+        where, before = f"surcharge {n}", len(problems)
+        _unknown_fields(row, {"passage", *_AMOUNTS, "from", "to", "source", "note"}, where, problems)
+        passage = row.get("passage")
+        if not isinstance(passage, str) or not passage:
+            problems.append(f"{where}: expected `passage`, an id such as suez")
+        elif problem := names.check("passage", passage):
+            problems.append(f"{where}: {problem}")
+        given = {k: _number(row, k, where, problems, low=0.0, high=most) for k, most in _AMOUNTS.items()
+                 if row.get(k) is not None}  # fmt: skip
+        if len(given) != 1:
+            amounts = "both" if given else "neither"
+            problems.append(f"{where}: expected one of usd_t and hull_value_pct, found {amounts}")
+        elif "hull_value_pct" in given and names.hull_usd_t is None:
+            problems.append(f"{where}: hull_value_pct: the layers hold no value of a hull; expected usd_t")
+        holds = _in_force(row, where, day, problems)
+        if len(problems) == before:
+            pct = given.get("hull_value_pct")
+            usd_t = given.get("usd_t") if pct is None else pct / 100 * (names.hull_usd_t or 0.0)
+            found[holds].append(Surcharge(str(passage), (usd_t or 0.0) + 0.0, pct))
+    return tuple(sorted(found[True], key=lambda s: (s.passage, s.usd_t, s.hull_value_pct or 0.0))), found[False]
 
 
 def _tariff_rows(

@@ -189,6 +189,7 @@ class Study:
         baseline = self.baseline
         halted = baseline if question.is_baseline else self._halted(question)
         notes = [f"{d}: not in force on {question.on}" for d in question.dropped]
+        notes += [f"{s.words}: paid at each crossing" for s in question.surcharges]
         notes += [f"{s}: goods in transit are stopped too" for s in sorted(question.transit)]
         notes += [f"{n}: nothing of it moves in the baseline, so nothing is allowed" for n in halted.empty_caps]
         tuned = self.calibration.tuned

@@ -20,6 +20,7 @@ from atlas.network_edges import MODES, PORT, RAIL, ROAD, SEA
 
 SHORT_ACCESS_KM = 5.0  # a way to the rail terminal shorter than this is told as part of the rail leg
 MOST_SURCHARGE_USD_T = 1e6  # many times the value of the goods: more would only blur the solver's tolerances
+AMOUNT = f"expected USD per gross tonne, a number from 0 to {MOST_SURCHARGE_USD_T:,.0f}"
 
 
 @dataclass(frozen=True)
@@ -74,25 +75,21 @@ def read_surcharges(given: Mapping[str, float] | Iterable[str], layers: Layers) 
     """
     found: dict[str, float] = {}
     wrong: list[BadInput] = []
-    items = [(str(name), usd_t) for name, usd_t in given.items()] if isinstance(given, Mapping) else _pairs(given, wrong)
-    for text, amount in items:
-        name = text.strip().lower()
+    for text, amount in given.items() if isinstance(given, Mapping) else _pairs(given, wrong):
+        name = str(text).strip().lower()
         if name not in layers.passages.index:
-            wrong.append(UnknownName("passage", text.strip(), nearest(name, layers.passages.index)))
+            wrong.append(UnknownName("passage", str(text).strip(), nearest(name, layers.passages.index)))
         if name in found:
             wrong.append(BadInput(f"surcharge of {name}: given twice, expected one sum"))
         usd_t = amount_usd_t(amount)
         if usd_t is None:
-            wrong.append(BadInput(f"surcharge of {name[:40]}: {_AMOUNT}, found {str(amount)[:40]!r}"))
+            wrong.append(BadInput(f"surcharge of {name[:40]}: {AMOUNT}, found {str(amount)[:40]!r}"))
         found[name] = usd_t or 0.0
     if len(wrong) == 1:
         raise wrong[0]
     if wrong:
         raise BadInput([problem for error in wrong for problem in error.problems])
     return dict(sorted(found.items()))
-
-
-_AMOUNT = f"expected USD per gross tonne, a number from 0 to {MOST_SURCHARGE_USD_T:,.0f}"
 
 
 def _pairs(texts: Iterable[str], wrong: list[BadInput]) -> list[tuple[str, str]]:

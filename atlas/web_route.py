@@ -87,7 +87,7 @@ def _page(query: RouteQuery, found: Sequence[Any], problems: Sequence[str] = ())
     layers, tiles = atlas.study.layers, atlas.settings.tiles
     ends = (query.start, query.end)
     words = route_words(found, layers, ends, commodity=query.commodity, close=query.close, open=query.open,
-                        wanted=query.alternatives) if found else None  # fmt: skip
+                        surcharge=query.surcharge, wanted=query.alternatives) if found else None  # fmt: skip
     reachable = [r for r in found if r.reachable]
     label = f"Map: {words.title}" if words else "Map: ports and passages to choose from"
     with atlas.timed("draw"):
@@ -123,6 +123,7 @@ def _form(query: RouteQuery, folded: bool) -> Markup:
             ends=[(n, label, v, "" if said == v else said) for n, label, v, said in ends],
             close=[(i, thing_name(i, layers)) for i in query.close],
             open=[(i, thing_name(i, layers), i in query.open) for i in dict.fromkeys([*shut, *query.open])],
+            surcharges=query.surcharge,
             modes=[(m, m in query.modes) for m in MODES],
             commodities=COMMODITIES,
             commodity=query.commodity,

@@ -9,7 +9,7 @@ from atlas.errors import BadInput, nearest
 from atlas.geo import parse_lonlat
 from atlas.web_query import single
 
-PARAMETERS = ("from", "to", "close", "open", "modes", "commodity", "alternatives")
+PARAMETERS = ("from", "to", "close", "open", "surcharge", "modes", "commodity", "alternatives")
 MODES = ("sea", "rail", "road", "air")
 COMMODITIES = ("concentrate", "oxide", "metal", "magnet")
 DEFAULT_MODES = ("sea", "rail", "road")
@@ -19,7 +19,10 @@ MOST_WAYS = 10
 
 @dataclass(frozen=True)
 class RouteQuery:
-    """A question about a route as an address asks it; the ends are texts (an id or `lon,lat`), "" where not given."""
+    """A question about a route as an address asks it.
+
+    The ends are texts (an id or `lon,lat`), "" where not given; each of `surcharge` is a text `PASSAGE=USD_T`.
+    """
 
     start: str = ""
     end: str = ""
@@ -28,6 +31,7 @@ class RouteQuery:
     modes: tuple[str, ...] = DEFAULT_MODES
     commodity: str = DEFAULT_COMMODITY
     alternatives: int = 1
+    surcharge: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -39,13 +43,14 @@ class RouteQuery:
         own = replace(self, **changed)
         pairs = [("from", own.start), ("to", own.end)]
         pairs += [("close", name) for name in own.close] + [("open", name) for name in own.open]
+        pairs += [("surcharge", text) for text in own.surcharge]
         if own.modes != DEFAULT_MODES:
             pairs.append(("modes", ",".join(own.modes)))
         if own.commodity != DEFAULT_COMMODITY:
             pairs.append(("commodity", own.commodity))
         if own.alternatives != 1:
             pairs.append(("alternatives", str(own.alternatives)))
-        text = urlencode([(name, value) for name, value in pairs if value], safe=",")
+        text = urlencode([(name, value) for name, value in pairs if value], safe=",=")
         return f"{path}?{text}" if text else path
 
     def ends(self, problems: list[str]) -> list[str | tuple[float, float]]:
@@ -60,7 +65,7 @@ class RouteQuery:
             raise BadInput(problems)
         best = study.route(
             ends[0], ends[1], close=self.close, open=self.open, modes=self.modes, commodity=self.commodity,
-            alternatives=self.alternatives,
+            alternatives=self.alternatives, surcharges=self.surcharge,
         )  # fmt: skip
         return list(best) if isinstance(best, list) else [best]
 
@@ -68,8 +73,8 @@ class RouteQuery:
 def read_route(found: Mapping[str, list[str]], problems: list[str]) -> RouteQuery:
     """Return the question of an address's parameters; what is wrong is added to `problems`.
 
-    `close`, `open` and `modes` may stand several times or hold lists with commas: a plain form sends the one, a short
-    address the other. What cannot be used falls back to its default, so that a form can be shown again.
+    `close`, `open`, `surcharge` and `modes` may stand several times or hold lists with commas: a plain form sends the
+    one, a short address the other. What cannot be used falls back to its default, so that a form can be shown again.
     """
     modes = _listed(found.get("modes", ())) or DEFAULT_MODES
     problems += [f"unknown mode {m[:40]!r}; known: {', '.join(MODES)}" for m in modes if m not in MODES]
@@ -85,6 +90,7 @@ def read_route(found: Mapping[str, list[str]], problems: list[str]) -> RouteQuer
     return RouteQuery(
         single(found, "from", "", problems), single(found, "to", "", problems), _listed(found.get("close", ())),
         _listed(found.get("open", ())), tuple(m for m in MODES if m in modes) or DEFAULT_MODES, commodity, int(count),
+        _listed(found.get("surcharge", ())),
     )  # fmt: skip
 
 

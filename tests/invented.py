@@ -102,17 +102,23 @@ class FlatPath:
 
 
 class FlatTable:
-    """Costs by country pair: home nothing, abroad by the strait, or 4 USD/t more round it."""
+    """Costs by country pair: home nothing, abroad by the strait and its surcharge, or 4 USD/t more round it."""
 
     def __init__(
-        self, origins: list[str], destinations: list[str], commodity: str, tolls: Mapping[Any, float], shut: bool
+        self,
+        origins: list[str],
+        destinations: list[str],
+        commodity: str,
+        tolls: Mapping[Any, float],
+        shut: bool,
+        charge: float = 0.0,
     ) -> None:
         self.origins, self.destinations = origins, destinations
         abroad = np.array([[o[0] != d[0] for d in destinations] for o in origins])
-        around = shut or tolls.get(("passage", "strait"), 0.0) > 4.0
+        around = shut or tolls.get(("passage", "strait"), 0.0) + charge > 4.0
         self.through = abroad & (not around)
         price = 10.0 if commodity == "magnet" else 50.0
-        self.cost_usd_t = np.where(abroad, price + (4.0 if around else 0.0), 0.0)
+        self.cost_usd_t = np.where(abroad, price + (4.0 if around else charge), 0.0)
         self.distance_km, self.days = self.cost_usd_t * 100, self.cost_usd_t
         self.uses = {("passage", "strait"): self.through}
 
@@ -135,10 +141,10 @@ class FlatRouter:
         tolls: Mapping[Any, float] | None = None,
         watch: Iterable[Any] = (),
         avoid_countries: frozenset[str] = frozenset(),
+        surcharges: Mapping[str, float] | None = None,
     ) -> FlatTable:
-        return FlatTable(
-            origins, destinations, commodity, tolls or {}, closures is not None and "strait" in closures.passages
-        )
+        shut = closures is not None and "strait" in closures.passages
+        return FlatTable(origins, destinations, commodity, tolls or {}, shut, (surcharges or {}).get("strait", 0.0))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -128,13 +128,14 @@ form.addEventListener("submit", e => {
   said.textContent = missing ? "Name where the route " + (missing === "from" ? "begins." : "ends.") : modes.length ? "" : "Choose at least one of sea, rail, road and air.";
   if (said.textContent) { if (missing) by(missing).focus(); return; }
   const pairs = [["from", by("from").value.trim()], ["to", by("to").value.trim()]];
-  for (const name of ["close", "open"]) for (const id of ticked(name)) pairs.push([name, id]);
+  for (const name of ["close", "open", "surcharge"]) for (const id of ticked(name)) pairs.push([name, id]);
+  if (by("surcharge").value.trim()) pairs.push(["surcharge", by("surcharge").value.trim()]);
   if (modes.join(",") !== "sea,rail,road") pairs.push(["modes", modes.join(",")]);
   if (by("commodity").value !== "magnet") pairs.push(["commodity", by("commodity").value]);
   if (by("alternatives").value !== "1") pairs.push(["alternatives", by("alternatives").value]);
   const go = form.querySelector(".go");
   go.disabled = true; go.textContent = "Finding …";
-  window.location.assign("/route?" + pairs.map(([k, v]) => k + "=" + encodeURIComponent(v).replace(/%2C/g, ",")).join("&"));
+  window.location.assign("/route?" + pairs.map(([k, v]) => k + "=" + encodeURIComponent(v).replace(/%2C/g, ",").replace(/%3D/g, "=")).join("&"));
 });
 window.addEventListener("pageshow", () => { const go = form.querySelector(".go"); go.disabled = false; go.textContent = "Find the way"; });
 
