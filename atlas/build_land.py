@@ -40,7 +40,32 @@ ADDED_TRACKS = [
     ("rail", [(96.20, 19.74), (96.19, 19.80), (96.20, 19.85), (96.20, 19.89), (96.06, 20.72), (96.06, 20.81),
               (96.06, 20.85), (96.05, 20.94), (96.13, 21.32), (96.06, 21.82), (96.08, 21.94)],
      [7.0, 5.7, 4.6, 98.0, 10.4, 4.6, 10.4, 45.0, 58.0, 13.8]),
+    ("rail", [(17.828, 68.396), (17.559, 68.449), (17.468, 68.45), (17.42, 68.43)], [13.0, 3.9, 2.6]),  # Ofotbanen
+    ("rail", [(-47.893, -22.029), (-47.787, -22.331)], [38.0]),  # Sao Carlos to Itirapina
+    ("rail", [(-66.40, 50.21), (-66.92, 52.90), (-66.82, 54.80)], [360.0, 213.0]),  # Sept-Iles to Schefferville
+    ("rail", [(10.982, 55.339), (10.853, 55.30)], [9.5]),  # Great Belt
+    ("rail", [(12.683, 56.059), (12.704, 56.035)], [3.2]), ("rail", [(12.953, 56.136), (12.946, 56.132)], [0.7]),
+    ("rail", [(11.469, 63.998), (11.436, 63.985)], [2.4]),  # Steinkjer
+    ("rail", [(140.376, 42.217), (140.569, 42.11)], [21.0]),  # Yakumo to Mori
+    ("rail", [(16.076, 39.115), (15.882, 39.545)], [54.0]),  # Calabrian coast
+    ("rail", [(-68.155, 47.328), (-68.586, 47.301)], [37.0]),  # Edmundston to Quebec
+    ("rail", [(23.517, 55.82), (23.519, 55.818)], [0.4]),  # Siauliai
+    ("rail", [(68.243, 25.337), (68.291, 25.364)], [6.2]),  # Kotri bridge
+    ("rail", [(46.752, 24.651), (46.757, 24.853)], [24.0]),  # Riyadh
     ("road", [(94.78, 55.77), (95.72, 56.19)], [80.0]),  # Kansk to Krasnoyarsk
+    ("road", [(100.929, 13.029), (100.931, 13.001)], [3.3]),  # Laem Chabang
+    ("road", [(22.182, 65.793), (22.656, 65.91), (24.127, 65.842)], [26.0, 70.0]),  # E4 at Tore, where the E10 begins
+    ("road", [(25.34, 65.484), (25.245, 65.539)], [8.2]), ("road", [(24.155, 65.845), (24.443, 65.826)], [14.5]),  # E8
+    ("road", [(97.435, 25.351), (98.13, 25.88), (98.32, 25.60), (98.47, 25.45), (98.49, 25.02)],
+     [135.0, 55.0, 30.0, 58.0]),  # Waingmaw, Chipwi, Pangwa, Diantan, Tengchong: the road of Kachin's clay
+    ("road", [(97.235, 24.26), (97.45, 24.25), (97.70, 24.20), (97.792, 24.173)], [26.0, 31.0, 12.0]),  # Bhamo to Lweje
+    ("road", [(98.896, 20.30), (99.26, 20.53), (99.904, 20.452)], [48.0, 78.0]),  # Mong Hsat to Tachileik
+    ("road", [(-69.72, 48.14), (-68.236, 49.21), (-66.38, 50.20)], [195.0, 232.0]),  # north shore of the St Lawrence
+    ("road", [(76.562, 8.924), (76.545, 8.937)], [2.6]), ("road", [(76.309, 9.841), (76.275, 9.816)], [5.2]),  # NH66
+    ("road", [(76.282, 9.942), (76.289, 9.959)], [2.2]),
+    ("road", [(18.765, -32.908), (17.988, -32.922)], [85.0]),  # Piketberg to Vredenburg
+    ("road", [(5.53, 60.421), (5.629, 60.423)], [5.8]), ("road", [(10.885, 63.491), (10.912, 63.465)], [3.5]),  # Norway
+    ("road", [(174.751, -36.815), (174.748, -36.843)], [3.3]),  # Auckland
     ("road", [(121.78, -32.20), (121.89, -33.86)], [204.0]),  # Norseman to Esperance
     ("road", [(106.92, 47.90), (108.36, 46.36), (110.14, 44.89), (111.90, 43.72)], [235.0, 219.0, 209.0]),  # Gobi road
 ]
@@ -50,6 +75,16 @@ MEASURED = [
     ("road", (97.39, 22.62), (96.80, 22.33), 95.0), ("road", (97.70, 22.90), (97.39, 22.62), 62.0),  # Mandalay to Muse:
     ("road", (97.97, 24.00), (97.97, 23.31), 105.0), ("road", (97.97, 23.31), (97.77, 23.06), 48.0),  # 460 km in all
 ]
+
+
+# Not a network: the roads of Greenland end with the town; between Sao Luis and Fortaleza the metre gauge is not worked
+# through from the broad gauge that it seems to meet.
+DROPPED_COUNTRIES = ("GRL",)
+DROPPED_TRACKS = [("rail", (-43.9, -6.0, -38.0, -2.5))]
+# Long edges get nodes in between, so that places and branches meet them where they pass.
+INNER_KM, LONG_EDGE_KM = 20.0, 30.0
+# A straight join to the network this long must not lead over this much water.
+JOIN_LOOK_KM, JOIN_WET_KM = 15.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -108,6 +143,8 @@ def clean(mode: str, path: Path, countries: gpd.GeoDataFrame, water: Water) -> L
     straight = geo.geodesic_km(*xy[low].T, *xy[high].T)
     km = np.where(straight >= WINDING_KM, np.maximum(km, WINDING[mode] * straight), km)
     km = _measured(mode, xy, low, high, km)
+    xy, tag, low, high, km = _without(mode, xy, tag, low, high, km, [str(c) for c in countries.index])
+    xy, tag, low, high, km = _with_inner_nodes(xy, tag, low, high, km, countries, water)
     # Nodes in order of country, so that a country is a slice.
     order = np.lexsort((np.arange(len(xy)), tag))
     place = np.empty(len(xy), dtype=np.int64)
@@ -135,6 +172,63 @@ def _with_tracks(
                 nodes.append(int(found[0]))
         start, end, km = np.r_[start, nodes[:-1]], np.r_[end, nodes[1:]], np.r_[km, lengths]
     return xy, start, end, km
+
+
+Graph = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+
+
+def _without(
+    mode: str, xy: NDArray[np.float64], tag: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np.int64],
+    km: NDArray[np.float64], codes: list[str],
+) -> Graph:
+    """Drop what is no network, and the nodes that are left without an edge."""
+    gone = np.isin(tag, [codes.index(code) for code in DROPPED_COUNTRIES])
+    drop = gone[low] | gone[high]
+    for _, (west, south, east, north) in [box for box in DROPPED_TRACKS if box[0] == mode]:
+        inside = (west <= xy[:, 0]) & (xy[:, 0] <= east) & (south <= xy[:, 1]) & (xy[:, 1] <= north)
+        drop |= inside[low] & inside[high]
+    low, high, km = low[~drop], high[~drop], km[~drop]
+    kept = np.zeros(len(xy), dtype=bool)
+    kept[np.r_[low, high]] = True
+    number = np.cumsum(kept) - 1
+    return xy[kept], tag[kept], number[low], number[high], km
+
+
+def _with_inner_nodes(
+    xy: NDArray[np.float64], tag: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np.int64],
+    km: NDArray[np.float64], countries: gpd.GeoDataFrame, water: Water,
+) -> Graph:
+    """Cut long edges at points on land that lie in the countries of their ends; lengths are shared out evenly."""
+    start, step = xy[low], xy[high] - xy[low]
+    step[:, 0] -= 360.0 * np.round(step[:, 0] / 360.0)
+    straight = geo.geodesic_km(*start.T, *(start + step).T)
+    long = np.flatnonzero(straight >= LONG_EDGE_KM)
+    count = np.ceil(straight[long] / INNER_KM).astype(np.int64) - 1
+    edge = np.repeat(long, count)
+    share = (np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + 1) / (np.repeat(count, count) + 1)
+    points = start[edge] + share[:, None] * step[edge]
+    points[:, 0] = geo.wrap_lon(points[:, 0])
+    owner = tag_countries(points, countries)
+    first, second = owner == tag[low[edge]], owner == tag[high[edge]]
+    same = tag[low[edge]] == tag[high[edge]]
+    good = water.on_land(points) & (first | second)
+    # Across a border the points before it belong to one country and those behind it to the other, else none is used.
+    turns = np.zeros(len(km), dtype=np.int64)
+    np.add.at(turns, edge[1:], ((edge[1:] == edge[:-1]) & ~same[1:] & first[1:] & second[:-1]).astype(np.int64))
+    good &= turns[edge] == 0
+    edge, share, points, owner = edge[good], share[good], points[good], owner[good]
+    place = len(xy) + np.arange(len(edge))
+    ends = np.unique(edge)
+    marks = np.lexsort((np.r_[np.zeros(len(ends)), share, np.ones(len(ends))], np.r_[ends, edge, ends]))
+    chain_edge = np.r_[ends, edge, ends][marks]
+    chain_share = np.r_[np.zeros(len(ends)), share, np.ones(len(ends))][marks]
+    chain_node = np.r_[low[ends], place, high[ends]][marks]
+    link = chain_edge[1:] == chain_edge[:-1]
+    whole = np.ones(len(km), dtype=bool)
+    whole[ends] = False
+    new_km = km[chain_edge[1:]] * np.diff(chain_share)
+    return (np.vstack([xy, points]), np.r_[tag, owner], np.r_[low[whole], chain_node[:-1][link]],
+            np.r_[high[whole], chain_node[1:][link]], np.r_[km[whole], new_km[link]])
 
 
 def _measured(
@@ -248,9 +342,12 @@ def inner_matrix(graph: LandGraph) -> csr_matrix:
 
 def snap(
     graph: LandGraph, lon: NDArray[np.float64], lat: NDArray[np.float64], country: list[str],
-    usable: NDArray[np.bool_], limit_km: float,
+    usable: NDArray[np.bool_], limit_km: float, water: Water | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return for each point (nearest usable node of its own country or -1, km to it)."""
+    """Return for each point (nearest usable node of its own country or -1, km to it).
+
+    With `water` a long way to it must not lead over water.
+    """
     node, far = np.full(len(lon), -1, dtype=np.int64), np.full(len(lon), np.inf)
     position = {code: i for i, code in enumerate(graph.countries)}
     codes = np.array([position.get(code, -9) for code in country])
@@ -263,4 +360,9 @@ def snap(
         close = km <= limit_km
         node[points[close]] = candidates[where[close]]
         far[points[close]] = km[close]
+    if water is not None:
+        look = np.flatnonzero((node >= 0) & (far > JOIN_LOOK_KM))
+        lines = [geo.unwrap([(lon[i], lat[i]), graph.xy[node[i]]]) for i in look]
+        wet = far[look] - water.over_km(lines) > JOIN_WET_KM
+        node[look[wet]], far[look[wet]] = -1, np.inf
     return node, far

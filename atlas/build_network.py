@@ -165,7 +165,7 @@ def _joined_line(chain: list[tuple[int, bool]], lines: list[NDArray[np.float64]]
 
 
 def land_part(
-    graph: build_land.LandGraph, places: pd.DataFrame, links: dict[str, NDArray[np.generic]] | None
+    graph: build_land.LandGraph, places: pd.DataFrame, links: dict[str, NDArray[np.generic]] | None, water: Water
 ) -> dict[str, NDArray[np.generic]]:
     """Return one mode's overlay: snapped places, posts, edges by country. `links`: the road part, for transfers."""
     mode = graph.mode
@@ -176,7 +176,7 @@ def land_part(
     posts = build_land.Posts(*(np.r_[old, new] for old, new in zip((posts.a, posts.b, posts.km), added, strict=True)))
     node, snap_km = build_land.snap(
         graph, places["lon"].to_numpy(), places["lat"].to_numpy(), list(places["country"]), usable,
-        RAIL_REACH_KM if mode == "rail" else ROAD_REACH_KM,
+        RAIL_REACH_KM if mode == "rail" else ROAD_REACH_KM, water,
     )
     wanted = [node[node >= 0], posts.a, posts.b]
     extra: dict[str, NDArray[np.generic]] = {}
@@ -335,7 +335,7 @@ def main(argv: list[str] | None = None) -> int:
     for mode, name in (("road", "world_highways.py"), ("rail", "world_railways.py")):
         sys.stderr.write(f"{mode}\n")
         graph = build_land.clean(mode, source / name, countries, water)
-        parts[mode] = land_part(graph, places, parts.get("road"))
+        parts[mode] = land_part(graph, places, parts.get("road"), water)
         write_npz(out / f"{mode}.npz", {**parts[mode], "countries": text(graph.countries)})
         write_npz(out / f"{mode}_graph.npz", stored_graph(graph))
     count_posts(out / "borders.csv", parts, [str(c) for c in countries.index])

@@ -41,7 +41,7 @@ WATERWAYS = {
     "bosporus": (28.8, 40.9, 29.3, 41.4), "dardanelles": (26.0, 39.9, 27.2, 40.6), "don": (39.0, 46.9, 40.0, 47.4),
     "neva": (29.6, 59.7, 30.4, 60.1), "delaware": (-75.7, 38.7, -74.9, 40.1), "orinoco": (-63.0, 8.0, -60.0, 9.9),
     "houston ship channel": (-95.4, 29.3, -94.6, 29.9), "cape cod canal": (-70.8, 41.6, -70.4, 41.9),
-    "chesapeake and delaware canal": (-76.1, 39.4, -75.5, 39.6), "corinth canal": (22.9, 37.8, 23.1, 38.0),
+    "chesapeake and delaware canal": (-76.1, 39.4, -75.5, 39.6),
 }
 MOVE_KM = 12.0  # how far a vertex of the source that lies on land may be moved to water
 MOUTH_KM = 25.0  # how far the water may be from the end of a canal or river of the source

@@ -169,6 +169,16 @@ def _nearest_country(lon: float, lat: float, countries: gpd.GeoDataFrame, codes:
     return best if best and distances[best] <= max_km else ""
 
 
+def land_km(coords: ArrayLike, countries: gpd.GeoDataFrame) -> float:
+    """Return the km of a line (longitudes continuous) over the outlines of countries."""
+    line, total = LineString(coords), 0.0
+    for turn in (0.0, 360.0, -360.0):
+        moved = translate(line, xoff=turn)
+        for i in countries.sindex.query(moved, predicate="intersects"):
+            total += line_km(moved.intersection(countries.geometry.iloc[i]))
+    return total
+
+
 def distance_km(lon: float, lat: float, geometry: BaseGeometry) -> float:
     """Return the distance in km from a point to a geometry, 0 inside; good to a percent below 1,000 km.
 

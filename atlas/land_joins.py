@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atlas import geo
 from atlas.land_graph import Joins, LandGraph
 from atlas.local_access import NEEDED_KM, Access, Exit, ModeAccess
 from atlas.network_edges import RAIL, Draft, Place, country_numbers
 
 REACH_KM = {"rail": 200.0, "road": 900.0}
+LOOK_KM, WET_KM = 15.0, 10.0  # a straight join this long must not lead over this much water
 JUNCTION_KM = 10.0  # how far a junction of local roads may lie from the trunk graph after that was rebuilt
 
 
@@ -73,12 +75,19 @@ class LandJoins:
 
     def _straight(self, mode: str, ends: Ends) -> float:
         met = self._meet(mode, ends.lon, ends.lat, ends.country, REACH_KM[mode])
-        if met is None:
+        if met is None or self._over_water(ends, met):
             return np.inf
         on_graph = self.node(*met.xy)
         self._access(mode, ends, on_graph, met.snap_km)
         self._onward(mode, ends, on_graph, met)
         return met.snap_km
+
+    def _over_water(self, ends: Ends, met: Joins) -> bool:
+        """Tell whether a long way to the network would lead over water."""
+        if met.snap_km <= LOOK_KM:
+            return False
+        stroke = geo.unwrap([(ends.lon, ends.lat), met.xy])
+        return met.snap_km - geo.land_km(stroke, self.draft.layers.countries) > WET_KM
 
     def _over_local(self, mode: str, ends: Ends, part: ModeAccess) -> bool:
         """Join a place over its local ways; False, with nothing added, if none of them still meets the network."""

@@ -15,6 +15,7 @@ from atlas.layers import Layers
 SEA, RAIL, ROAD, PORT, AIR = range(5)
 MODES = ("sea", "rail", "road", "port", "air")
 LOCAL_KM = 25.0  # places this near to each other are joined directly, by local roads
+EFTA = frozenset({"CHE", "ISL", "LIE", "NOR"})  # customs at their borders with the EU take hours
 LOCAL_DETOUR = 1.3  # road km per straight km
 
 
@@ -178,6 +179,7 @@ def border_terms(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (USD per gross tonne, days) that each border crossing of a mode adds."""
     c, union = layers.constants, layers.bloc("eu27")
+    green = [union | EFTA, frozenset({"CAN", "USA"})]
     usd, days = [], []
     for name in names:
         pair = set(name.split("-"))
@@ -186,7 +188,8 @@ def border_terms(
             usd.append(extra + (0.0 if pair <= union else float(c["border_cost_usd_t"])))
             days.append(float(c["border_delay_gauge_days"]))
             continue
-        kind = "_open" if pair <= union else "_mmr_chn" if pair == {"MMR", "CHN"} else ""
+        kind = "_mmr_chn" if pair == {"MMR", "CHN"} else "_green" if any(pair <= bloc for bloc in green) else ""
+        kind = "_open" if pair <= union else kind
         usd.append(extra + float(c["border_cost_open_usd_t" if kind == "_open" else "border_cost_usd_t"]))
         days.append(float(c[f"border_delay{kind}_days"]))
     return np.array(usd), np.array(days)

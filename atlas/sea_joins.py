@@ -109,7 +109,7 @@ class SeaJoins:
         for km, edge, share, lon in self._lanes.near(place.lon, place.lat, SEA_REACH_KM):
             foot = shapely.get_coordinates(self._lanes.shapes[edge].interpolate(share, normalized=True))[0]
             stroke = np.array([(lon, place.lat), foot])
-            if over_water and self._dry_km(stroke) > COAST_KM:
+            if over_water and geo.land_km(stroke, self._layers.countries) > COAST_KM:
                 continue
             met = len(self.xy)
             self.xy.append(foot)
@@ -157,13 +157,3 @@ class SeaJoins:
                 usd_t += float(passages.at[name, "toll_usd_t"])
                 days += float(passages.at[name, "delay_days"])
         return tags, usd_t, days
-
-    def _dry_km(self, stroke: NDArray[np.float64]) -> float:
-        """Return the km of a stroke over the outlines of countries."""
-        line = shapely.LineString(stroke)
-        countries, total = self._layers.countries, 0.0
-        for turn in (0.0, 360.0, -360.0):
-            moved = shapely.transform(line, lambda xy, by=turn: xy + (by, 0.0))
-            for i in countries.sindex.query(moved, predicate="intersects"):
-                total += geo.line_km(shapely.intersection(moved, countries.geometry.iloc[i]))
-        return total
