@@ -13,16 +13,15 @@ from scipy.sparse.csgraph import dijkstra
 from shapely.geometry import LineString, mapping
 
 from atlas import geo
+from atlas.alternatives import different_ways
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.layers import Layers
 from atlas.network import Network
-from atlas.network_edges import AIR, MODES, SEA
+from atlas.network_edges import AIR, MODES, RAIL, ROAD, SEA
 from atlas.way import Closures, Leg, Path, drawn_legs, needs, read_surcharges
 
 MODE_NAMES = ("sea", "rail", "road", "air")
 MAX_ALTERNATIVES = 10
-USED_AGAIN = 1.4  # how much dearer an edge looks once a better route has it
-SAME_SHARE = 0.8  # routes that share more of their km than this are one route
 DECIMALS = 5
 COASTLINE = "GSHHG 2.3.6 (high and intermediate resolution) and Natural Earth 1:10 million"
 
@@ -36,6 +35,7 @@ class Router(Protocol):
     def attach(self, points: Mapping[str, tuple[float, float, str | None]]) -> Router: ...
     def by_sea_from(self, ids: Iterable[str]) -> Router: ...
     def blocked(self, closures: Closures) -> NDArray[np.bool_]: ...
+    def passing(self, kind: str, name: str) -> NDArray[np.bool_]: ...
     def edge_cost(self, commodity: str, surcharges: Mapping[str, float] | None = None) -> NDArray[np.float64]: ...
     def day_cost(self, commodity: str) -> float: ...
     def matrix(
@@ -155,7 +155,7 @@ def _end(
         if lonlat is None:
             problems.append(f"not a longitude and latitude: {end!r}")
             return str(end)
-    name = f"{lonlat[0]:g},{lonlat[1]:g}"
+    name = f"{lonlat[0]:.10g},{lonlat[1]:.10g}"
     points[name] = (*lonlat, None)
     return name
 
@@ -168,17 +168,11 @@ def _search(
     start, goal = (network.places[name] for name in names)
     blocked = router.blocked(closures) | ~_allowed(network, modes)
     weight = router.edge_cost(commodity, charges)
-    paths: list[Path] = []
-    look = weight.copy()
-    for _ in range(3 * wanted):
-        path = _cheapest(router, start.leave, goal.arrive, look, blocked, weight, names)
-        if path is None:
-            break
-        if all(_shared_km(network, path, other) < SAME_SHARE * path.distance_km for other in paths):
-            paths.append(path)
-        if len(paths) == wanted or not path.edges:
-            break
-        look[list(path.edges)] *= USED_AGAIN
+    paths = different_ways(
+        lambda look, shut: _cheapest(router, start.leave, goal.arrive, look, shut, weight, names), weight, blocked,
+        network.edges.km, np.isin(network.edges.mode, (RAIL, ROAD)), router.passing,
+        frozenset(names) & frozenset(network.port_ids), wanted,
+    )
     routes = [_told(router, path, names, weight) for path in paths]
     if "air" in modes:
         routes.append(_flight(router, names, commodity))
@@ -206,10 +200,6 @@ def _cheapest(
         nodes.append(step)
     nodes.reverse()
     return router.describe(nodes, router.edges_between(nodes, arcs), cost, names)
-
-
-def _shared_km(network: Network, path: Path, other: Path) -> float:
-    return float(network.edges.km[sorted(set(path.edges) & set(other.edges))].sum())
 
 
 def _told(router: Router, path: Path, names: tuple[str, str], cost: NDArray[np.float64]) -> Route:

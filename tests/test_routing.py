@@ -262,6 +262,21 @@ def test_alternatives_differ_and_rise(router: Router) -> None:
     assert len({(route.ports, route.passages) for route in routes}) == 3
 
 
+@pytest.mark.parametrize(("a", "b"), [("CNSHA", "NLRTM"), ("mt-weld", "vac-hanau"), ("kachin-pangwa", "ganzhou-qiandong-separation")])
+def test_alternatives_are_the_next_best_that_pass_other_things(router: Router, a: str, b: str) -> None:
+    routes = router.route(a, b, alternatives=3)
+    things = [{*r.passages, *r.ports, *r.borders} for r in routes]
+    assert len({frozenset(t) for t in things}) == 3
+    # Whatever single thing of the best is closed, the way left is not better than the second of the list, unless the
+    # list took it for the same way (it shares nearly all its km with a better one).
+    second = routes[1].cost_usd_t
+    for thing in sorted(things[0] - {a, b}):
+        way = router.route(a, b, close=[thing])
+        if way.reachable and way.cost_usd_t < second - 1e-6:
+            near = routes[0].line.buffer(0.3)
+            assert way.line.intersection(near).length > 0.85 * way.line.length
+
+
 def test_air_is_a_mode_on_request(router: Router) -> None:
     flight = router.route("ganzhou-qiandong-separation", "vac-hanau", modes=["air"])
     assert [leg.mode for leg in flight.legs] == ["air"]

@@ -89,7 +89,7 @@ def test_page_and_json_are_twins(client: FlaskClient) -> None:
         assert figure in told
     assert "With the Suez Canal closed" in told
     assert told.count(": handling and waiting") == sum(leg["mode"] == "port" for r in routes for leg in r["legs"])
-    assert f"+{routes[1]['distance_km'] - best['distance_km']:,.0f} km" in told
+    assert f"{routes[1]['distance_km'] - best['distance_km']:+,.0f} km".replace("-", "−") in told
     assert "Germany – Netherlands" in told
     for words in ("Certificate", "Way to the network", "not quotations", "Address of this page"):
         assert words in told
