@@ -21,7 +21,9 @@ from atlas.build_gaps import components, mend
 from atlas.build_water import Water
 
 POST_SPACING_KM = {"rail": 30.0, "road": 45.0}
+FINE_BORDERS, FINE_SPACING_KM = ("CHN-MMR", "CHN-LAO"), 8.0  # where each post serves mines of its own
 USEFUL_KM = {"rail": 60.0, "road": 40.0}  # a smaller piece of network is an island of the source
+LINK_KM = 25.0  # unless it is as long as this and leads to a border post
 HIDDEN_ISLAND_KM = 2.0
 
 # The source keeps few points of a road, so its lengths lack the bends: about 1.02 km for a straight km of long edges.
@@ -55,7 +57,7 @@ ADDED_TRACKS = [
     ("road", [(94.78, 55.77), (95.72, 56.19)], [80.0]),  # Kansk to Krasnoyarsk
     ("road", [(100.929, 13.029), (100.931, 13.001)], [3.3]),  # Laem Chabang
     ("road", [(22.182, 65.793), (22.656, 65.91), (24.127, 65.842)], [26.0, 70.0]),  # E4 at Tore, where the E10 begins
-    ("road", [(25.34, 65.484), (25.245, 65.539)], [8.2]), ("road", [(24.155, 65.845), (24.443, 65.826)], [14.5]),  # E8
+    ("road", [(24.20, 65.84), (24.56, 65.74), (24.91, 65.65)], [23.0, 22.0]),  # E8 by Kemi
     ("road", [(97.435, 25.351), (98.13, 25.88), (98.32, 25.60), (98.47, 25.45), (98.49, 25.02)],
      [135.0, 55.0, 30.0, 58.0]),  # Waingmaw, Chipwi, Pangwa, Diantan, Tengchong: the road of Kachin's clay
     ("road", [(97.235, 24.26), (97.45, 24.25), (97.70, 24.20), (97.792, 24.173)], [26.0, 31.0, 12.0]),  # Bhamo to Lweje
@@ -312,8 +314,9 @@ def border_posts(graph: LandGraph, reach_km: NDArray[np.float64]) -> Posts:
     useful = worth >= USEFUL_KM[graph.mode] / 4
     middle = geo.sphere_xyz(*_middle(graph, crossing).T)
     chosen: list[int] = []
-    step = POST_SPACING_KM[graph.mode] / geo.EARTH_RADIUS_KM
     for code in np.unique(pair[useful], axis=0):
+        fine = "-".join(sorted(graph.countries[c] for c in code)) in FINE_BORDERS
+        step = (FINE_SPACING_KM if fine else POST_SPACING_KM[graph.mode]) / geo.EARTH_RADIUS_KM
         of_pair = np.flatnonzero(useful & (pair == code).all(axis=1))
         # Larger networks on both sides first, then shorter crossings, then position: a fixed order.
         order = of_pair[np.lexsort((of_pair, graph.km[crossing[of_pair]], -np.round(worth[of_pair], -3)))]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
+import click
 import numpy as np
 import pandas as pd
 import shapely
@@ -219,7 +221,9 @@ def _along_coasts(lanes: Lanes, ports: int, gates: shapely.STRtree, water: Water
             at_corner.setdefault(int(b[k]), []).append(int(k))
     with ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _share, (water,)) as pool:
         jobs = [(sides[0][k], sides[1][k], float(around[k])) for k in chosen]
-        ways = list(pool.map(_bend, jobs, chunksize=8))
+        found_ways = pool.map(_bend, jobs, chunksize=8)
+        with click.progressbar(found_ways, length=len(jobs), label="ways along coasts", file=sys.stderr) as shown:
+            ways = list(shown)
     xy, pairs = list(lanes.xy), []
     for k, way in zip(chosen, ways, strict=True):
         if way is not None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
-import sys
 import zipfile
 from pathlib import Path
 
+import click
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -264,9 +264,10 @@ def _useful(
     big = total >= build_land.USEFUL_KM[graph.mode]
     codes = list(ports["country"])
     node, _ = build_land.snap(graph, ports["lon"].to_numpy(), ports["lat"].to_numpy(), codes, big, 30.0)
-    leading = np.zeros(label.max() + 1, dtype=bool)
+    leading, linking = np.zeros(label.max() + 1, dtype=bool), np.zeros(label.max() + 1, dtype=bool)
+    linking[label[np.r_[posts.a, posts.b]]] = True
     leading[label[np.concatenate([posts.a, posts.b, node[node >= 0]])]] = True
-    usable = big & leading[label]
+    usable = big & leading[label] | (total >= build_land.LINK_KM) & linking[label]
     for country in np.unique(graph.country):  # where nothing leads out, the largest piece serves the country
         inside = graph.country == country
         if not usable[inside].any():
@@ -312,28 +313,22 @@ def package_dir(name: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Build all files; an argument names a folder that keeps the downloaded country polygons."""
-    arguments = sys.argv[1:] if argv is None else argv
-    cache = Path(arguments[0]) if arguments else ROOT.parent / "build"
-    atlas = build_countries.fetch_world_atlas(cache)
-    build_countries.write_countries(atlas / "countries-50m.json", ROOT / "countries.geojson")
-    countries = build_countries.read_countries(atlas / "countries-10m.json")
-    places = read_places()
-    out = ROOT / "network"
-    out.mkdir(exist_ok=True)
-    sys.stderr.write("sea\n")
+def build_sea_files(out: Path, places: pd.DataFrame, water: Water) -> None:
+    """Write the sea lanes and the list of waterways; takes some minutes."""
     ports = places[places["kind"] == "port"].set_index("id")
     passages = gpd.read_file(ROOT / "passages.geojson")
     passages = passages.set_index(pd.Index(passages["id"])).sort_index()
-    water = guard(countries)
     lanes = sea_lanes(ports, passages, water, package_dir("searoute") / "data" / "marnet_searoute.geojson")
     write_npz(out / "sea.npz", sea_part(lanes, ports, passages, water))
     write_waterways(lanes, out / "waterways.geojson")
+
+
+def build_land_files(out: Path, places: pd.DataFrame, countries: gpd.GeoDataFrame, water: Water) -> None:
+    """Write the rail and road graphs, their query graphs, the post counts and the places they know."""
     source = package_dir("scgraph_data")
     parts: dict[str, dict[str, NDArray[np.generic]]] = {}
     for mode, name in (("road", "world_highways.py"), ("rail", "world_railways.py")):
-        sys.stderr.write(f"{mode}\n")
+        click.echo(mode, err=True)
         graph = build_land.clean(mode, source / name, countries, water)
         parts[mode] = land_part(graph, places, parts.get("road"), water)
         write_npz(out / f"{mode}.npz", {**parts[mode], "countries": text(graph.countries)})
@@ -342,8 +337,25 @@ def main(argv: list[str] | None = None) -> int:
     write_npz(out / "places.npz", {"id": text(list(places["id"])), "kind": text(list(places["kind"])),
                                    "country": text(list(places["country"])),
                                    "xy": places[["lon", "lat"]].to_numpy()})
-    return 0
+
+
+@click.command()
+@click.option("--only", type=click.Choice(["sea", "land"]), help="Rebuild these files alone.")
+@click.option("--cache", type=click.Path(path_type=Path), default=ROOT.parent / "build",
+              help="Folder that keeps the downloaded country polygons.")
+def main(only: str | None, cache: Path) -> None:
+    """Build the files of layers/network/ and layers/countries.geojson."""
+    atlas = build_countries.fetch_world_atlas(cache)
+    build_countries.write_countries(atlas / "countries-50m.json", ROOT / "countries.geojson")
+    countries = build_countries.read_countries(atlas / "countries-10m.json")
+    places, water, out = read_places(), guard(countries), ROOT / "network"
+    out.mkdir(exist_ok=True)
+    if only != "land":
+        click.echo("sea", err=True)
+        build_sea_files(out, places, water)
+    if only != "sea":
+        build_land_files(out, places, countries, water)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import geopandas as gpd
 import numpy as np
 import shapely
@@ -126,7 +128,9 @@ def mended(xy: NDArray[np.float64], pairs: NDArray[np.int64], water: Water, work
     new_xy, new_pairs = list(xy), [tuple(pair) for pair in pairs[~bad]]
     river = [""] * len(new_pairs)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _share, (water,)) as pool:
-        ways = list(pool.map(_led, [lines[k] for k in np.flatnonzero(bad)], chunksize=8))
+        found = pool.map(_led, [lines[k] for k in np.flatnonzero(bad)], chunksize=8)
+        with click.progressbar(found, length=int(bad.sum()), label="lanes off the land", file=sys.stderr) as shown:
+            ways = list(shown)
     for k, pieces in zip(np.flatnonzero(bad), ways, strict=True):
         last = int(pairs[k, 0])
         for number, (name, line) in enumerate(pieces):
