@@ -63,8 +63,8 @@ def identify(text: str, layers: Layers) -> tuple[str, str]:
     if len(parts) == 2 and "-".join(sorted(parts)) in borders:
         return "border", "-".join(sorted(parts))
     known = [*layers.passages.index, *layers.ports.index, *borders]
-    like = "-".join(sorted(parts)) if len(parts) == 2 else name
-    raise UnknownName("passage, port or border", name, nearest(like, known))
+    turned = nearest("-".join(sorted(parts)), borders) if len(parts) == 2 else []
+    raise UnknownName("passage, port or border", name, list(dict.fromkeys([*nearest(name, known), *turned]))[:3])
 
 
 def read_surcharges(given: Mapping[str, float] | Iterable[str], layers: Layers) -> dict[str, float]:
