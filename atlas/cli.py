@@ -100,9 +100,10 @@ def find(obj: dict[str, Any], text: str, kind: str | None, as_json: bool) -> int
 @click.argument("origin", metavar="FROM")
 @click.argument("destination", metavar="TO")
 @click.option(
-    "--close", multiple=True, metavar="ID", help="Passage, port or border AAA-BBB that is closed. May be given again."
-)
-@click.option("--open", "opened", multiple=True, metavar="ID", help="Passage that is shut by default and open here.")
+    "--close", multiple=True, metavar="IDS",
+    help="Passages, ports or borders AAA-BBB that are closed, with commas or semicolons. May be given again.",
+)  # fmt: skip
+@click.option("--open", "opened", multiple=True, metavar="IDS", help="Passages shut by default that are open here.")
 @click.option(
     "--surcharge", multiple=True, metavar="PASSAGE=USD_T",
     help="War risk, USD per gross tonne, paid at each crossing of a passage. May be given again.",
@@ -124,8 +125,8 @@ def route(
     study = open_study(obj)
     with timed("routed"):
         found = study.route(
-            place(origin), place(destination), close=close, open=opened, modes=words(modes), commodity=commodity,
-            alternatives=alternatives, surcharges=surcharge,
+            place(origin), place(destination), close=ids(close), open=ids(opened), modes=words(modes),
+            commodity=commodity, alternatives=alternatives, surcharges=surcharge,
         )  # fmt: skip
     answers = [r.to_json() for r in (found if isinstance(found, list) else [found])]
     if as_json:
@@ -370,8 +371,13 @@ def place(text: str) -> str | tuple[float, float]:
 
 
 def words(text: str | None) -> tuple[str, ...]:
-    """Return the parts of a comma list, without blanks."""
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    """Return the parts of a list with commas or semicolons, without blanks."""
+    return tuple(part.strip() for part in (text or "").replace(";", ",").split(",") if part.strip())
+
+
+def ids(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ids of an option that may be given again and hold lists; a blank one stays, to be refused."""
+    return tuple(part for text in texts for part in words(text) or (text,))
 
 
 def print_json(value: Any) -> None:

@@ -8,6 +8,15 @@ import difflib
 import unicodedata
 from collections.abc import Iterable
 
+# How alike two names must be to be offered: three of five letters; less if they share a word.
+ALIKE, ALIKE_WITH_A_WORD = 0.6, 0.5
+# What is expected where no known name is near, by kind of thing.
+EXPECTED = {
+    "facility or port": "a facility or port id, or lon,lat; try `atlas find`",
+    "passage, port or border": "a passage or port id, or a border such as CHN-MMR; try `atlas find`",
+    "passage": "a passage id, such as suez; try `atlas find`",
+}
+
 
 class AtlasError(Exception):
     """Base of all errors raised on purpose; `problems` is the full list, `exit_code` the command's."""
@@ -70,15 +79,21 @@ class WriteFailure(AtlasError, OSError):
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """Return up to `n` known names that look most like `name`, best first; case and accents do not matter."""
+    """Return up to `n` known names that look much like `name`, best first; case and accents do not matter.
+
+    First come names that hold it as a whole word, then those alike, then those that hold it anywhere.
+    """
     folded: dict[str, str] = {}
     for k in known:
         folded.setdefault(fold(k), k)
     wanted = fold(str(name)[:200])
-    hits = difflib.get_close_matches(wanted, folded, n=n, cutoff=0.5)
-    if len(hits) < n and len(wanted) >= 3:
-        hits += [k for k in sorted(folded) if wanted in k and k not in hits][: n - len(hits)]
-    return [folded[h] for h in hits]
+    alike = difflib.get_close_matches(wanted, folded, n=3 * n, cutoff=ALIKE_WITH_A_WORD)
+    words = {w for w in wanted.split("-") if len(w) >= 3}
+    near = set(difflib.get_close_matches(wanted, folded, n=3 * n, cutoff=ALIKE))
+    holding = [k for k in sorted(folded) if wanted in k] if len(wanted) >= 3 else []
+    hits = [k for k in holding if f"-{wanted}-" in f"-{k}-"]
+    hits += [k for k in alike if k in near or words & set(k.split("-"))]
+    return [folded[k] for k in dict.fromkeys([*hits, *holding])][:n]
 
 
 def fold(text: str) -> str:
@@ -88,7 +103,8 @@ def fold(text: str) -> str:
 
 
 def unknown_name_text(what: str, name: str, near: Iterable[str]) -> str:
-    """Return the one sentence that refuses an unknown name and offers the nearest known ones."""
+    """Return the one sentence that refuses an unknown name and offers the nearest known ones, or says what is one."""
     shown = name if len(name) <= 80 else name[:77] + "..."
     near = list(near)
-    return f"unknown {what} {shown!r}" + (f"; nearest: {', '.join(near)}" if near else "")
+    more = f"; nearest: {', '.join(near)}" if near else f"; expected {EXPECTED[what]}" if what in EXPECTED else ""
+    return f"unknown {what} {shown!r}{more}"

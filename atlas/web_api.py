@@ -102,9 +102,6 @@ def route() -> Response:
     found = parameters(request, PARAMETERS, atlas.settings)
     problems: list[str] = []
     query = read_route(found, problems)
-    query.ends(problems)
-    if problems:
-        raise BadInput(problems)
     with atlas.timed("route"):
-        answers = [r.to_json() for r in query.ask(atlas.study)]
+        answers = [r.to_json() for r in query.ask(atlas.study, problems)]
     return atlas.send(_json(answers if query.alternatives > 1 else answers[0]))

@@ -17,7 +17,7 @@ from atlas.web_answers import Document
 from atlas.web_api import GEOJSON_TYPE
 from atlas.web_pages import html_document, nav
 from atlas.web_query import parameters
-from atlas.web_route_query import COMMODITIES, MODES, PARAMETERS, RouteQuery, read_route
+from atlas.web_route_query import COMMODITIES, MODES, PARAMETERS, RouteQuery, is_place, named_like, read_route
 
 # title, question; shown where the layers know every name
 EXAMPLES: tuple[tuple[str, RouteQuery], ...] = (
@@ -25,8 +25,6 @@ EXAMPLES: tuple[tuple[str, RouteQuery], ...] = (
     ("Shanghai to Los Angeles by sea", RouteQuery("CNSHA", "USLAX", modes=("sea",), alternatives=3)),
     ("Ganzhou to Hanau with Suez closed", RouteQuery("114.93,25.83", "vac-hanau", ("suez",), alternatives=3)),
 )
-MOST_OFFERED = 4
-END_KINDS = ("facility", "port")
 
 routes = Blueprint("routes", __name__)
 
@@ -41,6 +39,7 @@ def route_page() -> Response:
         found = parameters(request, PARAMETERS, atlas.settings)
         if found:
             query = read_route(found, problems)
+            query.check(atlas.study, problems, whole=False)
     except BadInput as error:
         problems += error.problems
     if not problems:
@@ -51,7 +50,7 @@ def route_page() -> Response:
             return atlas.send(atlas.answers.documents.get(("route", "page", query), make))
         except BadInput as error:
             problems += error.problems
-    return atlas.send(_page(query, [], problems), 400, cache="no-store")
+    return atlas.send(_page(query, [], list(dict.fromkeys(problems))), 400, cache="no-store")
 
 
 @routes.get("/api/route.geojson")
@@ -60,9 +59,9 @@ def route_geojson() -> Response:
     atlas = _atlas()
     problems: list[str] = []
     query = read_route(parameters(request, PARAMETERS, atlas.settings), problems)
-    query.ends(problems)
+    query.check(atlas.study, problems)
     if problems:
-        raise BadInput(problems)
+        raise BadInput(dict.fromkeys(problems))
 
     def make() -> Document:
         name = ("Content-Disposition", 'attachment; filename="route.geojson"')
@@ -142,17 +141,10 @@ def _closable(study: Any) -> list[list[str]]:
     return found + [[b, thing_name(b, layers).removeprefix("border "), "border"] for b in sorted(study.names.border)]
 
 
-def _is_place(text: str, layers: Any) -> bool:
-    """Return whether an end is known as a facility, a site, a port, a market or a point."""
-    names = {text, text.lower(), text.upper()}
-    tables = (layers.facilities, layers.ports, layers.markets)
-    return "," in text or any(n in t.index for n in names for t in tables) or text in set(layers.facilities["site"])
-
-
 def _known(query: RouteQuery) -> bool:
     """Return whether a shipped example fits these layers."""
     layers = _atlas().study.layers
-    known = all(_is_place(end, layers) for end in (query.start, query.end))
+    known = all(is_place(end, layers) for end in (query.start, query.end))
     return known and set(query.close) <= set(layers.passages.index)
 
 
@@ -161,10 +153,8 @@ def _offers(query: RouteQuery) -> list[tuple[str, list[tuple[str, str, str]]]]:
     study = _atlas().study
     offers = []
     for side, text in (("start", query.start), ("end", query.end)):
-        if text and not _is_place(text, study.layers):
-            hits = study.find(text, END_KINDS).head(MOST_OFFERED)
-            pairs = [(str(n), str(i)) for i, n in zip(hits["id"], hits["name"], strict=True)]
-            found = [(name, i, query.address(**{side: i})) for name, i in pairs]
+        if text and not is_place(text, study.layers):
+            found = [(name, i, query.address(**{side: i})) for i, name in named_like(text, study)]
             if found:
                 offers.append((text, found))
     return offers

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from shapely.geometry import LineString, Point
 
+from atlas.config import data_dir
 from atlas.errors import BadInput, UnknownName, nearest
 
 HOSTILE = "Evil </script><img src=x onerror=alert(1)> & Söhne \"'`${7*7}{{7*7}}\\ mine"
@@ -395,7 +396,7 @@ def route_id(nodes: tuple[str, ...]) -> str:
 
 
 class FakeLayers(SimpleNamespace):
-    """The tables a page reads, with `bloc` and `find`."""
+    """The tables a page reads, with `bloc`, `find` and the shipped directories."""
 
     bloc_names = ("prc", "us-allies")
 
@@ -407,6 +408,9 @@ class FakeLayers(SimpleNamespace):
         if name not in known:
             raise UnknownName("bloc", name, nearest(name, known))
         return known[name]
+
+    def directory(self, name: str) -> Path:
+        return data_dir("layers") / name
 
     def find(self, text: str, kinds: Any = None) -> pd.DataFrame:
         rows = [(i, "facility", str(r["name"]), r["country"]) for i, r in self.facilities.iterrows()]

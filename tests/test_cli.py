@@ -205,6 +205,12 @@ def test_route_takes_negative_coordinates_and_all_options(fake: FakeStudy) -> No
     assert asked["commodity"] == "oxide"
 
 
+def test_closures_may_be_lists_and_repeated(fake: FakeStudy) -> None:
+    run("route", "CNSHA", "NLRTM", "--close", "suez; CHN-MMR,panama", "--close", "SGSIN", "--open", "northwest;northern-sea-route")
+    assert fake.asked[-1]["close"] == ("suez", "CHN-MMR", "panama", "SGSIN")
+    assert fake.asked[-1]["open"] == ("northwest", "northern-sea-route")
+
+
 def test_route_in_words_and_alternatives(fake: FakeStudy) -> None:
     text = run("route", "CNSHA", "NLRTM").stdout
     assert text.startswith("12,346 km, 30.2 days, 210.5 USD/t")

@@ -322,6 +322,8 @@ def test_errors_are_what_a_stranger_would_catch():
     assert NoPath("no way").exit_code == 1
     error = BadInput(["first", "second"])
     assert (error.problems, str(error), error.exit_code) == (["first", "second"], "first; second", 2)
+    assert str(UnknownName("facility or port", "x")) == "unknown facility or port 'x'; expected a facility or port id, or lon,lat; try `atlas find`"
+    assert str(UnknownName("bloc", "x")) == "unknown bloc 'x'"
     unknown = UnknownName("passage", "malaca" * 100, ["malacca"])
     assert len(str(unknown)) < 150
     assert isinstance(unknown, AtlasError)
@@ -331,6 +333,10 @@ def test_nearest_names():
     assert nearest("malaca", ["malacca", "sunda"]) == ["malacca"]
     assert nearest("Türk", ["turkey", "chile"]) == ["turkey"]
     assert nearest("", ["a"]) == []
+    assert nearest("nowhere", ["wicheeda", "NOTRD", "INENR"]) == []
+    assert [nearest(wrong, ["CHN", "SGSIN"]) for wrong in ("CNH", "CHM", "SGSNI", "SGXX")] == [["CHN"], ["CHN"], ["SGSIN"], []]
+    assert nearest("CHN-USA", ["CAN-USA", "CHN-MMR", "AUT-CHE"]) == ["CAN-USA", "CHN-MMR"]
+    assert nearest("lynas", ["SLFNA", "lynas-kuantan"]) == ["lynas-kuantan", "SLFNA"]
     assert nearest("kuantan", ["lynas-kuantan", "x"]) == ["lynas-kuantan"]
 
 

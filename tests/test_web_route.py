@@ -67,6 +67,8 @@ def test_address_is_the_shortest_and_reads_back() -> None:
 def test_plain_form_and_short_address_ask_the_same() -> None:
     short, plain = ({"modes": ["sea,rail"], "close": ["suez,panama"]}, {"modes": ["rail", "sea"], "close": ["suez", "panama"]})
     assert read_route(short, []) == read_route(plain, [])
+    assert read_route({"close": ["suez; panama;CHN-MMR, suez"], "open": ["northwest;;"]}, []) == RouteQuery(
+        close=("suez", "panama", "CHN-MMR"), open=("northwest",))  # fmt: skip
 
 
 def test_what_cannot_be_used_falls_back_and_is_told() -> None:
@@ -146,10 +148,44 @@ def test_unknown_names_keep_the_form_and_offer_names(client: FlaskClient) -> Non
     for kept in ('value="kuantn"', 'value="Yokohama"', 'value="suezz" checked', "<option selected>oxide"):
         assert kept in text
     assert not re.search(r'value="rail" checked', text)
-    assert "nearest: lynas-kuantan" in shown(text)
+    assert "nearest: MYKUA, " in shown(text)
+    assert "unknown facility or port 'Yokohama'; nearest: JPYOK" in shown(text)
     offers = [unescape(h) for h in re.findall(r'<a href="(/route\?[^"]+)">', text)]
     assert any("from=lynas-kuantan&to=Yokohama" in h for h in offers)
     assert any("to=JPYOK" in h for h in offers)
+
+
+WRONG = "from=nowhere&to=SADMMX&modes=boat&close=foo&alternatives=99&surcharge=suess=5"
+
+
+def test_every_problem_is_told_at_once(client: FlaskClient) -> None:
+    problems = client.get(f"/api/route?{WRONG}").get_json()["problems"]
+    assert len(problems) == 6
+    for part in ("'nowhere'; expected a facility or port id, or lon,lat; try `atlas find`", "'SADMMX'; nearest: SADMM",
+                 "mode 'boat'; known: sea, rail", "'foo'; expected a passage or port id", "'99' is not", "'suess'; nearest: suez"):  # fmt: skip
+        assert sum(part in p for p in problems) == 1, part
+    assert client.get(f"/api/route.geojson?{WRONG}").get_json()["problems"] == problems
+    page = client.get(f"/route?{WRONG}")
+    assert page.status_code == 400
+    assert all(p in shown(page.text) for p in problems)
+    missing = client.get("/api/route?modes=boat").get_json()["problems"]
+    assert len(missing) == 3
+    assert len(client.get("/api/route?from=nowhere&to=nowhere").get_json()["problems"]) == 1
+    assert shown(client.get("/route?from=nowhere&modes=boat").text).count("unknown") == 2
+
+
+@pytest.mark.parametrize(("text", "near"), [("Fremantel", "AUFRE"), ("rotterdm", "NLRTM"), ("shanghay", "CNSHA"), ("CNSHX", "CNSHA")])
+def test_an_end_that_is_a_name_is_met_by_name(client: FlaskClient, text: str, near: str) -> None:
+    problem = client.get(f"/api/route?from={text}&to=USLAX").get_json()["problems"][0]
+    assert f"nearest: {near}" in problem
+
+
+def test_nothing_is_offered_for_what_is_like_nothing(client: FlaskClient) -> None:
+    for text in ("nowhere", "xyz", "--"):
+        page = client.get(f"/route?from={text}&to=CNSHA")
+        assert page.status_code == 400
+        assert "did you mean" not in page.text
+        assert "expected a facility or port id" in shown(page.text)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +315,7 @@ def test_hostile_text_stays_text(fake_client: FlaskClient, client: FlaskClient) 
 
 
 def test_every_link_of_the_page_leads_somewhere(client: FlaskClient) -> None:
-    for page in ("/route", f"/route?{PACIFIC}", f"/route?{SHUT}"):
+    for page in ("/route", f"/route?{PACIFIC}", f"/route?{SHUT}", "/about"):
         for found in set(re.findall(r'(?:href|src|action)="(/[^"]*)"', client.get(page).text)):
             assert client.get(unescape(found)).status_code == 200, found
 
