@@ -1,8 +1,9 @@
 """Different ways between two places: each avoids a passage, port or border that the better ones need.
 
 The cheapest way is found first. Each of its passages, ports and borders is then shut in turn, and the cheapest of all
-ways found so far comes next; so the list is exact among ways that differ in what they pass. Where that gives too few
-(on land, within a country) stretches in use are made to look dearer until another way shows.
+ways found so far comes next; so the list is exact among ways that differ in what they pass and share less than
+SAME_SHARE of their km with a better one (up to MAX_SEARCHES). Where that gives too few, on land, stretches in use are
+made to look dearer until another way shows.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def different_ways(
     `land` tells which edges are rail or road, `ends` are ports that every way must use.
     """
     best = search(cost, blocked)
-    if best is None:
-        return []
+    if best is None or best.distance_km == 0:
+        return [best] if best is not None else []
     chosen: list[Path] = []
     heap: list[tuple[float, int, frozenset[Thing], Path]] = [(best.cost_usd_t, 0, frozenset(), best)]
     tried: set[frozenset[Thing]] = {frozenset()}

@@ -66,6 +66,7 @@ class Network:
     layers: Layers
     sea: SeaLanes
     local: LocalRoads = field(default=NO_ROADS)
+    lane_of: Mapping[int, int] = field(default_factory=dict)  # edges that are parts of a sea lane: that lane
 
     @cached_property
     def port_at(self) -> dict[int, str]:
@@ -226,7 +227,8 @@ def _sea_joined(network: Network, ids: Sequence[str]) -> Network:
     for name in ids:
         joins.join(name)
     joins.cut_lanes()
-    return _extended(network, joins.draft, xy, lines)
+    lane_of = {len(network.edges) + position: lane for position, lane in joins.lane_of.items()}
+    return replace(_extended(network, joins.draft, xy, lines), lane_of=lane_of)
 
 
 def _extended(

@@ -16,6 +16,7 @@ SEA, RAIL, ROAD, PORT, AIR = range(5)
 MODES = ("sea", "rail", "road", "port", "air")
 LOCAL_KM = 25.0  # places this near to each other are joined directly, by local roads
 EFTA = frozenset({"CHE", "ISL", "LIE", "NOR"})  # customs at their borders with the EU take hours
+LOCAL_WET_KM = 10.0  # a road to the nearest port leads over no more water than this
 LOCAL_DETOUR = 1.3  # road km per straight km
 
 
@@ -233,16 +234,17 @@ def add_local(
     for place in new:
         for j in index.within(place.lon, place.lat, LOCAL_KM):
             other = every[j]
-            if other.country == place.country:
+            if place.country and other.country == place.country:
                 km = LOCAL_DETOUR * float(geo.geodesic_km(place.lon, place.lat, other.lon, other.lat))
                 found.add((place.leave, other.arrive, km))
                 found.add((other.leave, place.arrive, km))
         home = [places[name] for name in sorted(ports) if places[name].country == place.country]
-        home = [port for port in home if port is not place]
-        if place.snap_km > LOCAL_KM and home:
+        if place.country and place.snap_km > LOCAL_KM and home and place not in home:
             away = geo.geodesic_km(place.lon, place.lat, [p.lon for p in home], [p.lat for p in home])
             port, km = home[int(away.argmin())], float(away.min())
-            if km < place.snap_km:
+            stroke = geo.unwrap([(place.lon, place.lat), (port.lon, port.lat)])
+            wet_km = km - geo.land_km(stroke, draft.layers.countries) if LOCAL_KM < km < place.snap_km else 0.0
+            if km < place.snap_km and wet_km <= LOCAL_WET_KM:
                 found |= {(place.leave, port.arrive, km), (port.leave, place.arrive, km)}
     rows = sorted((start, end, km) for start, end, km in found if start != end)
     if rows:

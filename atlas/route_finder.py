@@ -132,9 +132,11 @@ def find(
 
 
 def _afloat(router: Router, points: Mapping[str, tuple[float, float, str | None]]) -> list[str]:
-    """Return the points that lie in no country."""
+    """Return the points that lie in no country, or that no rail or road is near."""
     held = geo.country_of([point[:2] for point in points.values()], router.layers.countries) if points else []
-    return [name for name, country in zip(points, held, strict=True) if not country]
+    places = router.network.places
+    return [name for name, country in zip(points, held, strict=True)
+            if not country or not np.isfinite(places[name].snap_km)]
 
 
 def _end(
@@ -173,6 +175,8 @@ def _search(
         network.edges.km, np.isin(network.edges.mode, (RAIL, ROAD)), router.passing,
         frozenset(names) & frozenset(network.port_ids), wanted,
     )
+    if modes == {"sea"}:  # two points beside one port are joined past its quay, which is no way by sea
+        paths = [path for path in paths if not path.edges or (network.edges.mode[list(path.edges)] == SEA).any()]
     routes = [_told(router, path, names, weight) for path in paths]
     if "air" in modes:
         routes.append(_flight(router, names, commodity))
@@ -215,15 +219,20 @@ def _told(router: Router, path: Path, names: tuple[str, str], cost: NDArray[np.f
 def _certificate(router: Router, path: Path, legs: Sequence[Leg]) -> dict[str, Any]:
     """Return what a check of the route against a coastline should find; the build measured it edge by edge.
 
-    `length_error_share` is the worst difference between a sea leg's km and the geodesic length of its drawn line.
+    `unchecked_km` are strokes by which a point joins the lanes, which no coastline has seen. `length_error_share` is
+    the worst difference between a sea leg's km and the geodesic length of its drawn line.
     """
     lanes, sea = router.network.sea, [leg for leg in legs if leg.mode == MODES[SEA]]
-    edges = [edge for edge in path.edges if edge < len(lanes)]
+    lane_of = router.network.lane_of
+    edges = [lane_of.get(edge, edge) for edge in path.edges]
+    strokes = [edge for edge, lane in zip(path.edges, edges, strict=True)
+               if lane >= len(lanes) and router.network.edges.mode[edge] == SEA]
+    edges = sorted({lane for lane in edges if lane < len(lanes)})
     errors = [abs(geo.line_km(leg.line) - leg.distance_km) / max(leg.distance_km, 1.0) for leg in sea]
     return {
         "sea_km": sum(leg.distance_km for leg in sea), "over_land_km": float(lanes.over_land_km[edges].sum()),
-        "waterways": list(lanes.waterways(edges)), "length_error_share": max(errors, default=0.0),
-        "coastline": COASTLINE,
+        "unchecked_km": float(router.network.edges.km[strokes].sum()), "waterways": list(lanes.waterways(edges)),
+        "length_error_share": max(errors, default=0.0), "coastline": COASTLINE,
     }
 
 
@@ -241,16 +250,11 @@ def _flight(router: Router, names: tuple[str, str], commodity: str) -> Route:
     return Route(True, "", km, days, cost, (), (), (), countries, (0.0, 0.0), (leg,), line)
 
 
-def _great_circle(start: tuple[float, float], end: tuple[float, float], points: int = 65) -> LineString:
-    """Return the great circle between two points, longitudes continuous."""
-    one, other = geo.sphere_xyz(*start)[0], geo.sphere_xyz(*end)[0]
-    angle = float(np.arccos(np.clip(one @ other, -1.0, 1.0)))
-    if angle < 1e-9:
+def _great_circle(start: tuple[float, float], end: tuple[float, float], points: int = 63) -> LineString:
+    """Return the shortest line between two points, longitudes continuous."""
+    if float(geo.geodesic_km(*start, *end)) < 1e-6:
         return LineString()
-    share = np.linspace(0.0, 1.0, points)[:, None]
-    xyz = (np.sin((1 - share) * angle) * one + np.sin(share * angle) * other) / np.sin(angle)
-    lon, lat = np.degrees(np.arctan2(xyz[:, 1], xyz[:, 0])), np.degrees(np.arcsin(np.clip(xyz[:, 2], -1.0, 1.0)))
-    return LineString(geo.unwrap(np.column_stack([lon, lat])))
+    return LineString(geo.unwrap(np.vstack([start, geo.geodesic_points(start, end, points), end])))
 
 
 def _unreachable(
@@ -291,5 +295,6 @@ def _things(network: Network, rim: NDArray[np.bool_], closures: Closures) -> lis
     named: Mapping[str, frozenset[str]] = {"passages": closures.passages, "ports": closures.ports,
                                            "borders": closures.borders}
     asked = [n for n in [*passages, *ports, *borders] if any(n in group for group in named.values())]
-    return asked or passages
+    shut = [name for name in borders if name in network.closed_borders]
+    return asked or [*passages, *shut]
 

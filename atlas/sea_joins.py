@@ -82,9 +82,11 @@ class SeaJoins:
         self._gates = {name: layers.passages.geometry[name] for name in passage_ids if name in layers.passages.index}
         self._bit = {name: np.uint64(1) << np.uint64(i) for i, name in enumerate(passage_ids)}
         self._cuts: dict[int, list[tuple[float, int]]] = {}
+        self._count = 0
+        self.lane_of: dict[int, int] = {}  # position of an added edge: the lane it is a part of
 
     def join(self, name: str) -> None:
-        """Join a place: to lanes over water where it floats, else to the ports within reach as if by road."""
+        """Join a place: to lanes over water where it floats, else to the nearest port within reach as if by road."""
         place = self._places[name]
         afloat = not geo.country_of([(place.lon, place.lat)], self._layers.countries)[0]
         if afloat and self._to_lanes(place, over_water=True):
@@ -94,12 +96,14 @@ class SeaJoins:
 
     def _to_ports(self, place: Place) -> bool:
         harbours = geo.NearestIndex([p.lon for p in self._ports], [p.lat for p in self._ports])
-        near = [self._ports[i] for i in harbours.within(place.lon, place.lat, SEA_REACH_KM)]
+        position, away = harbours.query(place.lon, place.lat)  # only the nearest: another may lie behind a gate
+        near = [self._ports[int(position[0])]] if away[0] <= SEA_REACH_KM else []
         c = self.draft.c
         for port in near:
             km = float(geo.geodesic_km(place.lon, place.lat, port.lon, port.lat))
             tags = self._tags(geo.unwrap([(place.lon, place.lat), (port.lon, port.lat)]), self._gates)[0]
             for u, v in ((place.leave, port.leave), (port.leave, place.arrive)):
+                self._count += 1
                 self.draft.add(1, u=u, v=v, mode=PORT, km=km, usd_t=km * road_rates(c, [port.country]),
                                days=km / float(c["road_speed_km_day"]), one_way=True, passages=tags)
         return bool(near)
@@ -131,6 +135,7 @@ class SeaJoins:
             for (start, u), (end, v) in zip(marks[:-1], marks[1:], strict=True):
                 part = substring(shape, start, end, normalized=True)
                 xy = shapely.get_coordinates(part)
+                self.lane_of[self._count] = edge
                 self._sea(u, v, np.vstack([xy, xy]) if len(xy) < 2 else xy, geo.line_km(xy), gates)
 
     def _sea(
@@ -138,6 +143,7 @@ class SeaJoins:
         one_way: bool = False,
     ) -> None:
         c = self.draft.c
+        self._count += 1
         tags, usd_t, days = self._tags(line, gates)
         self.draft.add(1, u=u, v=v, mode=SEA, km=km, usd_t=km * float(c["sea_freight_usd_t_km"]) + usd_t,
                        days=km / float(c["sea_speed_km_day"]) + days, one_way=one_way, passages=tags,

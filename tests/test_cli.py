@@ -244,7 +244,7 @@ def test_check_lists_layers_and_problems(tmp_path: Path) -> None:
     counted = {line.split()[0]: line.split()[1:3] for line in rows}
     assert int(counted["facilities"][0]) >= 300
     assert {problems for _, problems in counted.values()} == {"0"}
-    assert "kachin-pangwa" in result.stdout.split("\n\n")[1]  # far from the roads known: told, and no problem
+    assert "kachin-chipwi" in result.stdout.split("\n\n")[1]  # far from the roads known: told, and no problem
     bad = "id,site,name,stage,country,lon,lat\nnew-mine,new-mine,New,mien,CHX,200,95\n"
     (tmp_path / "facilities.csv").write_text(bad)
     line = refused(run("--layers", str(tmp_path), "check"))
