@@ -35,6 +35,11 @@ from atlas.render_style import (
 
 LINE_DECIMALS = 4
 BORDER_COLOUR = "#B6507F"
+SHUT_COLOUR = "#66727F"  # a passage that is not used unless opened
+SHUT_DASH = (2, 4)
+NAMED_FIRST = (  # where the trade of continents meets: named before busier straits of one sea
+    "suez", "malacca", "singapore", "taiwan", "sunda", "hormuz", "panama", "gibraltar", "bab-el-mandeb",
+)  # fmt: skip
 
 
 class RouteData(MacroElement):
@@ -73,40 +78,43 @@ def route_map(label: str, tiles: tuple[str, str] | None = None) -> AtlasFigure:
 
 
 def route_payload(
-    routes: Sequence[Any], layers: Any, ends: tuple[str, str], close: Sequence[str] = (), pick: bool = False
-) -> Json:
-    """Return all that a map of routes draws; `pick` adds every port, to choose from."""
+    routes: Sequence[Any], layers: Any, ends: tuple[str, str], close: Sequence[str] = (), pick: bool = False,
+    open: Sequence[str] = (),
+) -> Json:  # fmt: skip
+    """Return all that a map of routes draws; `pick` adds every port and passage, to choose from."""
     ways = [_way(r, layers, ends) for r in routes if not r.line.is_empty]
     boxes = np.array([r.line.bounds for r in routes if not r.line.is_empty])
     alone = [] if ways or pick else _ends(ends, layers)
     if len(alone) == 2 and alone[0]["at"] != alone[1]["at"]:  # no way between them: show where they are
         xy = unwrap([end["at"] for end in alone])
         boxes = np.array([[*xy.min(axis=0), *xy.max(axis=0)]])
-    closed = {c.lower() for c in close}
+    closed, opened = ({c.lower() for c in ids} for ids in (close, open))
+    shut = {str(i) for i, o in layers.passages["default_open"].items() if not o} - opened
     return {
         "land": basemap(layers),
         "modes": {mode: {"colour": c, "dash": d, "label": t} for mode, (c, d, t) in MODE_STYLES.items()},
         "other": OTHER_WAY,
         "border": BORDER_COLOUR,
+        "unused": {"colour": SHUT_COLOUR, "dash": SHUT_DASH},
         "decimals": LINE_DECIMALS,
         "ways": ways,
         "ends": alone,
         "box": [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()] if len(boxes) else None,
         "closed": [
-            {"name": str(row["name"]), "gates": _gates(row.geometry), "at": _middle(row.geometry)}
-            for i, row in layers.passages.iterrows() if i in closed
+            _passage(str(i), row, i in shut) for i, row in layers.passages.iterrows() if i in closed
         ],
         "shut": [_spot(str(row["name"]), row["lon"], row["lat"]) for i, row in layers.ports.iterrows()
                  if str(i).lower() in closed],
         "ports": [{"id": str(i), **_spot(str(row["name"]), row["lon"], row["lat"])}
                   for i, row in layers.ports.iterrows()] if pick else [],
-        "passages": [{"name": str(row["name"]), "gates": _gates(row.geometry), "at": _middle(row.geometry)}
-                     for i, row in layers.passages.iterrows()] if pick else [],
+        "passages": [_passage(str(i), row, i in shut)
+                     for i, row in layers.passages.iterrows() if i not in closed] if pick else [],
     }  # fmt: skip
 
 
-def route_legend() -> dict[str, Any]:
-    """Return the legend of the map of routes."""
+def route_legend(pick: bool = False) -> dict[str, Any]:
+    """Return the legend of the map of routes; `pick` where it shows every passage."""
+    shut = [Sample(line_swatch(SHUT_COLOUR, SHUT_DASH, 2.2), "Passage shut unless opened")] if pick else []
     return {
         "modes": [Sample(mode_swatch(mode), label) for mode, (_, _, label) in MODE_STYLES.items()],
         "marks": [
@@ -114,6 +122,7 @@ def route_legend() -> dict[str, Any]:
             Sample(shape_swatch("square", "#FFFFFF", 5), "Port used"),
             Sample(shape_swatch("diamond", BORDER_COLOUR, 5), "Border crossed"),
             Sample(line_swatch("#1F2933", (3, 2), 2.2), "Passage"),
+            *shut,
             Sample(closed_swatch(), "Closed"),
         ],
         "other": Sample(line_swatch(OTHER_WAY, (), 2), "Other ways"),
@@ -161,7 +170,7 @@ def _way(route: Any, layers: Any, ends: tuple[str, str]) -> Json:
     for name in route.passages:
         row = layers.passages.loc[name]
         at = _crossing(route.line, row.geometry)
-        marks.append({"kind": "passage", **_spot(str(row["name"]), *at), "gates": _gates(row.geometry)})
+        marks.append({"kind": "passage", **_passage(name, row), **_spot(str(row["name"]), *at)})
     for name in route.borders:
         found = _border(xy, name, layers)
         if found is not None:
@@ -176,6 +185,13 @@ def _encoded(line: LineString) -> str:
 
 def _spot(name: str, lon: float, lat: float) -> Json:
     return {"name": name, "at": [round(float(lon), 4), round(float(lat), 4)]}
+
+
+def _passage(name: str, row: Any, shut: bool = False) -> Json:
+    """Return a passage with its rank for the space of labels; `shut` ones are not used unless opened."""
+    rank = float(np.nan_to_num(float(row.get("transits_per_day") or 0.0))) + 1000 * (name in NAMED_FIRST)
+    return {"name": str(row["name"]), "gates": _gates(row.geometry), "at": _middle(row.geometry), "rank": rank,
+            "shut": shut}
 
 
 def _gates(gate: BaseGeometry) -> list[Any]:

@@ -13,13 +13,19 @@ from atlas.render_style import MODE_LABELS, mode_swatch
 
 _TAKES_ARTICLE = re.compile(r"\b(Straits?|Canal|Cape|Route|Passage|Channel|Bosporus|Dardanelles|border|port)\b")
 GOODS = {"concentrate": "concentrate", "oxide": "oxide", "metal": "metal", "magnet": "magnets"}
-CHECKED = (  # what the certificate may say, how, and under which label
-    ("sea_km", "Sea lanes", lambda v: km(v)),
-    ("over_land_km", "Sea lanes over land, outside the canals and rivers named", lambda v: km(v)),
-    ("waterways", "Canals and rivers used", lambda v: ", ".join(map(str, v)) or "none"),
-    ("length_error_share", "Length told against the line drawn", lambda v: f"differs by {100 * v:.3f} %"),
-    ("coastline", "Compared with", lambda v: str(v)),
+CHECKED = (  # what the certificate may say of a route by sea, how, and under which label
+    ("over_land_km", "Sea lanes over land, outside canals, rivers and harbours", lambda v: km(v)),
+    ("waterways", "Canals, rivers and harbours used", lambda v: ", ".join(v) or "none"),
+    ("length_error_share", "Length of sea lanes told against the line drawn", lambda v: f"differs by {100 * v:.3f} %"),
+    ("coastline", "Sea lanes compared with", lambda v: str(v)),
 )
+WATERWAYS = {  # names of layers/network/waterways.geojson that title case does not make
+    "maas": "Nieuwe Maas",
+    "parana": "Río de la Plata and Paraná",
+    "saint johns river": "St. Johns River",
+    "scheldt": "Western Scheldt",
+}
+HARBOUR = "harbour "
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,13 @@ def thing_name(text: str, layers: Any) -> str:
     if len(parts) == 2 and all(p in layers.countries.index for p in parts):
         return "border " + " – ".join(country_name(p, layers) for p in sorted(parts))
     return text
+
+
+def waterway_names(names: Sequence[str], ports: Sequence[str], layers: Any) -> list[str]:
+    """Return the waterways of a certificate in words; of harbours only those of ports that are called at, last."""
+    called = [i for i in ports if HARBOUR + i in names and i in layers.ports.index]
+    found = [WATERWAYS.get(n, n.title()) for n in names if not n.startswith(HARBOUR)]
+    return found + [f"harbour of {layers.ports.at[i, 'name']}" for i in called]
 
 
 def surcharge_words(text: str, layers: Any) -> str:
@@ -216,8 +229,12 @@ def _certificate(route: dict[str, Any], layers: Any) -> list[tuple[str, str]]:
     """Return what was checked of a route, as label and value."""
     snaps = [f"{s:.1f} km" if s else "0 km" for s in route["snap_km"]]
     rows = [("Way to the network", f"{snaps[0]} at the start, {snaps[1]} at the end")]
-    checked = route.get("certificate") or {}
-    rows += [(label, say(checked[key])) for key, label, say in CHECKED if checked.get(key) is not None]
+    checked = dict(route.get("certificate") or {})
+    if checked.get("sea_km") is not None:
+        rows.append(("Sea lanes", km(checked["sea_km"])))
+    if checked.get("sea_km"):  # the rest is about them alone
+        checked["waterways"] = waterway_names(checked.get("waterways") or (), route["ports"], layers)
+        rows += [(label, say(checked[key])) for key, label, say in CHECKED if checked.get(key) is not None]
     rows.append(("Countries", listed([country_name(c, layers) for c in route["countries"]]) or "none"))
     borders = [" – ".join(country_name(c, layers) for c in b.split("-")) for b in route["borders"]]
     rows.append(("Land borders crossed", ", ".join(borders) or "none"))

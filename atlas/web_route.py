@@ -101,8 +101,8 @@ def _page(query: RouteQuery, found: Sequence[Any], problems: Sequence[str] = ())
             address=query.address(),
             json_address=query.address("/api/route"),
             geojson_address=query.address("/api/route.geojson"),
-            legend=route_legend(),
-            data=data_text(route_payload(reachable, layers, ends, query.close, pick=not found)),
+            legend=route_legend(pick=not found),
+            data=data_text(route_payload(reachable, layers, ends, query.close, not found, query.open)),
             folium=route_map(label, ONLINE_TILES if tiles else None).parts(),
             attribution=ATTRIBUTION,
         )  # fmt: skip

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.published import BOUNDS, land_pairs, sea_pairs
 
 from atlas import geo, shortest
 from atlas.build_water import cut_up, read_gshhg
@@ -25,6 +24,7 @@ from atlas.route_check import Coast, strokes
 from atlas.routing import Router
 from atlas.study import open as open_study
 from atlas.way import Closures
+from benchmarks.published import BOUNDS, land_pairs, sea_pairs
 
 RUNS, SAMPLE = 5, 200
 

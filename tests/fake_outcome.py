@@ -516,6 +516,7 @@ def fake_layers() -> FakeLayers:
                 "default_open": o,
                 "toll_usd_t": 0.0,
                 "delay_days": 0.0,
+                "transits_per_day": np.nan,
                 "source_id": "searoute",
                 "confidence": "B",
                 "geometry": LineString(g),

@@ -19,8 +19,17 @@ from atlas import web
 from atlas.config import settings
 from atlas.render import csp_hashes
 from atlas.render_arcs import decode
-from atlas.render_route import LINE_DECIMALS, route_payload
-from atlas.render_route_words import listed, place_name, thing_name, with_article
+from atlas.render_route import LINE_DECIMALS, NAMED_FIRST, route_payload
+from atlas.render_route_words import (
+    HARBOUR,
+    WATERWAYS,
+    listed,
+    place_name,
+    route_words,
+    thing_name,
+    waterway_names,
+    with_article,
+)
 from atlas.web_route import EXAMPLES
 from atlas.web_route_query import RouteQuery, read_route
 
@@ -98,19 +107,22 @@ def test_page_and_json_are_twins(client: FlaskClient) -> None:
 
 
 def test_certificate_is_told_where_the_route_has_one() -> None:
-    from atlas.render_route_words import route_words
-
-    told = {"reachable": True, "reason": "", "distance_km": 10.0, "days": 1.0, "cost_usd_t": 5.0, "passages": [], "ports": [],
+    told = {"reachable": True, "reason": "", "distance_km": 10.0, "days": 1.0, "cost_usd_t": 5.0, "passages": [], "ports": ["DEHAM"],
             "borders": [], "countries": [], "snap_km": [0.25, 0.0], "legs": [{"mode": "sea", "from": "a", "to": "b",
             "distance_km": 10.0, "days": 1.0, "cost_usd_t": 5.0}],
-            "certificate": {"sea_km": 10.0, "over_land_km": 0.0, "waterways": ["Suez Canal"], "length_error_share": 1e-5,
+            "certificate": {"sea_km": 10.0, "over_land_km": 0.0, "waterways": ["harbour DEHAM", "harbour GLJJU", "suez canal"], "length_error_share": 1e-5,
                             "coastline": "a coast"}}  # fmt: skip
     words = route_words([SimpleNamespace(to_json=lambda: told)], fake_layers(), ("a", "b"))
     rows = dict(words.ways[0].certificate)
     assert rows["Way to the network"] == "0.2 km at the start, 0 km at the end"
-    assert rows["Sea lanes over land, outside the canals and rivers named"] == "0 km"
-    assert rows["Canals and rivers used"] == "Suez Canal"
-    assert rows["Compared with"] == "a coast"
+    assert rows["Sea lanes over land, outside canals, rivers and harbours"] == "0 km"
+    assert rows["Canals, rivers and harbours used"] == "Suez Canal, harbour of Hamburg"
+    assert rows["Length of sea lanes told against the line drawn"] == "differs by 0.001 %"
+    assert rows["Sea lanes compared with"] == "a coast"
+    told["certificate"] |= {"sea_km": 0.0, "waterways": []}  # type: ignore[operator]
+    rows = dict(route_words([SimpleNamespace(to_json=lambda: told)], fake_layers(), ("a", "b")).ways[0].certificate)
+    assert rows["Sea lanes"] == "0 km"
+    assert list(rows) == ["Way to the network", "Sea lanes", "Countries", "Land borders crossed"]
 
 
 def test_empty_page_has_a_form_and_examples_that_answer(client: FlaskClient) -> None:
@@ -286,6 +298,22 @@ def test_each_leg_is_drawn_in_its_mode() -> None:
     assert payload["box"] == [170, 0, 190, 5]
 
 
+def test_straits_between_continents_are_named_first_and_shut_ones_look_so(client: FlaskClient) -> None:
+    page = client.get("/route")
+    drawn = {p["name"]: p for p in data(page.text)["passages"]}
+    assert "Passage shut unless opened" in shown(page.text)
+    first = [drawn.pop(n)["rank"] for n in ("Suez Canal", "Strait of Malacca", "Singapore Strait", "Taiwan Strait", "Sunda Strait",
+             "Strait of Hormuz", "Panama Canal", "Strait of Gibraltar", "Bab el-Mandeb")]  # fmt: skip
+    assert len(first) == len(NAMED_FIRST)
+    assert min(first) > max(p["rank"] for p in drawn.values())
+    assert {n for n, p in drawn.items() if p["shut"]} == {"Northern Sea Route", "Northwest Passage"}
+    opened = data(client.get("/route?from=CNSHA&open=northwest&close=suez").text)
+    assert [p["name"] for p in opened["passages"] if p["shut"]] == ["Northern Sea Route"]
+    assert "Suez Canal" not in {p["name"] for p in opened["passages"]}
+    assert [p["name"] for p in opened["closed"]] == ["Suez Canal"]
+    assert "unless opened" not in shown(client.get(f"/route?{PACIFIC}").text)
+
+
 # ---- words
 
 
@@ -298,6 +326,27 @@ def test_names_in_words(study: Any) -> None:
     assert thing_name("sgsin", layers) == "port of Singapore"
     assert [with_article(n) for n in ("Suez Canal", "Bab el-Mandeb")] == ["the Suez Canal", "Bab el-Mandeb"]
     assert [listed(list(n)) for n in ("", "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_every_waterway_has_words(study: Any) -> None:
+    layers = study.layers
+    features = json.loads((layers.directory("network") / "waterways.geojson").read_text(encoding="utf-8"))["features"]
+    names = sorted({f["properties"]["name"] for f in features})
+    assert set(WATERWAYS) <= set(names)
+    told = waterway_names(names, [n.removeprefix(HARBOUR) for n in names if n.startswith(HARBOUR)], layers)
+    assert len(set(told)) == len(told) == len(names)
+    for words in ("Suez Canal", "Elbe", "Saint Lawrence", "Nieuwe Maas", "Río de la Plata and Paraná", "harbour of Fremantle"):
+        assert words in told
+    assert all(t[0].isupper() or t.startswith("harbour of ") for t in told)
+    assert waterway_names(["harbour AUFRE", "harbour GLJJU"], ["AUFRE", "NLRTM"], layers) == ["harbour of Fremantle"]
+
+
+def test_certificate_of_a_voyage_names_no_ids(client: FlaskClient) -> None:
+    told = shown(client.get("/route?from=AUFRE&to=NLRTM&modes=sea").text)
+    assert re.search(r"harbours used Nieuwe Maas, Suez Canal(, harbour of \w+)* Length of sea lanes", told)
+    land = shown(client.get("/route?from=xtc-baotou&to=atm-baotou").text)
+    assert "Certificate" in land
+    assert "compared with" not in land
 
 
 # ---- safety, caching

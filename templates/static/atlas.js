@@ -303,10 +303,12 @@ const Words = L.Layer.extend({
       for (const shift of COPIES) {
         const p = map.latLngToContainerPoint([c.at[1], c.at[0] + shift]);
         if (p.x < -40 || p.y < 8 || p.x > size.x + 40 || p.y > size.y - 8) continue;
-        const places = c.dx ? [[p.x + c.dx, p.y, 0], [p.x - c.dx - width, p.y, 0], [p.x - width / 2, p.y - 14, 0], [p.x - width / 2, p.y + 14, 0]]
-          : [[p.x - width / 2, p.y, 0]];
+        const own = (c.lines || []).map(line => line.map(q => map.latLngToContainerPoint([q[1], q[0] + shift])));
+        const places = c.dx ? around(p, c.dx, width) : [[p.x - width / 2, p.y]];
+        for (const more of own.length ? [14, 30] : []) places.push(...around(p, c.dx + more, width));
         const free = places.find(([x, y]) => x > 2 && x + width < size.x - 2 &&
-          !taken.some(t => x < t[2] && x + width > t[0] && y - 8 < t[3] && y + 8 > t[1]));
+          !taken.some(t => x < t[2] && x + width > t[0] && y - 8 < t[3] && y + 8 > t[1]) &&
+          !own.some(line => crossed(line, L.bounds([x - 4, y - 9], [x + width + 4, y + 9]))));
         if (!free) continue;
         taken.push([free[0] - 3, free[1] - 9, free[0] + width + 3, free[1] + 9]);
         ctx.strokeStyle = "rgba(255,255,255,0.9)"; ctx.lineWidth = 3.2;
@@ -317,6 +319,17 @@ const Words = L.Layer.extend({
     }
   }
 });
+
+/* Where words may stand beside a point: right, left, above, below. */
+function around(p, away, width) {
+  return [[p.x + away, p.y], [p.x - away - width, p.y], [p.x - width / 2, p.y - Math.max(14, away + 4)], [p.x - width / 2, p.y + Math.max(14, away + 4)]];
+}
+
+/* Whether a line of points passes through a box. */
+function crossed(line, box) {
+  for (let i = 0; i + 1 < line.length; i++) if (L.LineUtil.clipSegment(line[i], line[i + 1], box, false)) return true;
+  return false;
+}
 
 /* A gate across an ocean (Cape Horn to Antarctica) is drawn only where the ships are. */
 function short(gate) {

@@ -70,7 +70,7 @@ function start(map, id, options) {
 
   function drawMarks() {
     marks.clearLayers();
-    for (const p of data.passages) marks.addLayer(gateLines(p.gates, {color: INK, weight: 2, dashArray: "4 3"}));
+    for (const p of data.passages) marks.addLayer(gateLines(p.gates, p.shut ? {color: data.unused.colour, weight: 2, dashArray: data.unused.dash} : {color: INK, weight: 2, dashArray: "4 3"}));
     for (const p of data.closed) {
       marks.addLayer(gateLines(p.gates, {color: HALT, weight: 4.5, whole: true}));
       for (const m of spot(p.at, {shape: "circle", radius: 1, fillColor: HALT, halted: true})) marks.addLayer(named(m, p.name + ", closed"));
@@ -91,17 +91,21 @@ function start(map, id, options) {
   }
 
   function candidates() {
-    const out = [], add = (p, text, weight, colour, font, minZoom) => out.push({text, at: p.at, dx: 11, weight, colour, font: font + SANS, minZoom});
-    for (const p of data.closed) add(p, "✕ " + p.name, 1e11, HALT, "700 11.5px ", 0);
-    for (const p of data.shut) add(p, "✕ " + p.name, 1e11, HALT, "700 11.5px ", 0);
+    const out = [], add = (p, text, weight, colour, font, minZoom, whole) =>
+      out.push({text, at: p.at, dx: whole ? 15 : 11, lines: p.gates && (whole ? p.gates : p.gates.map(short)), weight, colour, font: font + SANS, minZoom});
+    for (const p of data.closed) add(p, "✕ " + p.name, 1e11 + p.rank, HALT, "700 11.5px ", 0, true);
+    for (const p of data.shut) add(p, "✕ " + p.name, 1e11, HALT, "700 11.5px ", 0, true);
     for (const p of data.ends) add(p, p.name, 1e10, INK, "700 12.5px ", 0);
     for (const p of (data.ways[chosen] || {marks: []}).marks) {
       if (p.kind === "end") add(p, p.name, 1e10, INK, "700 12.5px ", 0);
-      else if (p.kind === "passage") add(p, p.name, 1e6, INK, "600 11.5px ", 0);
+      else if (p.kind === "passage") add(p, p.name, 1e6 + p.rank, INK, "600 11.5px ", 0);
       else if (p.kind === "port") add(p, p.name, 1e5, "#3D4A57", "600 11px ", 0);
       else add(p, p.name, 1e4, "#8A2F5F", "11px ", 0);
     }
-    for (const p of data.passages) add(p, p.name, 1e3, INK, "600 11px ", 1.5);
+    for (const p of data.passages) {
+      if (p.shut) add(p, p.name + ", shut unless opened", 900, data.unused.colour, "11px ", 1.5);
+      else add(p, p.name, 1e3 + p.rank, INK, "600 11px ", 1.5);
+    }
     for (const p of data.ports) add(p, p.name, 10, "#3D4A57", "10.5px ", 4.5);
     for (const c of data.land.countries) out.push({text: c.name, at: c.at, wide: c.wide, weight: -1e6 + c.wide, colour: "#66727F", font: "italic 11.5px " + SANS, minZoom: 1.5});
     return out.sort((a, b) => b.weight - a.weight);
@@ -145,6 +149,7 @@ function start(map, id, options) {
   });
 
   words.addTo(map);
+  map.on("resize", () => look(data.box));
   if (legend) legend.addEventListener("toggle", () => words.draw());
   const asked = /^#way-(\d+)$/.exec(window.location.hash);
   choose(asked && ways[asked[1] - 1] ? asked[1] - 1 : 0, true);

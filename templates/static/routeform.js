@@ -101,9 +101,10 @@ function close(id, name) {
 }
 
 function takeClose() {
-  const text = closeInput.value.trim(), hit = like(text)[0];
-  if (!text) return;
-  if (hit && hit.rank === 0) close(hit.id, hit.name); else close(text, text); // the server offers the nearest names
+  for (const text of closeInput.value.split(/[,;]/).map(part => part.trim()).filter(Boolean)) {
+    const hit = like(text)[0];
+    if (hit && hit.rank === 0) close(hit.id, hit.name); else close(text, text); // the server offers the nearest names
+  }
   closeInput.value = "";
 }
 
