@@ -18,6 +18,7 @@ CHECKED = (  # what the certificate may say of a route by sea, how, and under wh
     ("waterways", "Canals, rivers and harbours used", lambda v: ", ".join(v) or "none"),
     ("length_error_share", "Length of sea lanes told against the line drawn", lambda v: f"differs by {100 * v:.3f} %"),
     ("coastline", "Sea lanes compared with", lambda v: str(v)),
+    ("unchecked_km", "From a point to the lanes, not compared", lambda v: km(v)),
 )
 WATERWAYS = {  # names of layers/network/waterways.geojson that title case does not make
     "maas": "Nieuwe Maas",
@@ -233,6 +234,7 @@ def _certificate(route: dict[str, Any], layers: Any) -> list[tuple[str, str]]:
     if checked.get("sea_km") is not None:
         rows.append(("Sea lanes", km(checked["sea_km"])))
     if checked.get("sea_km"):  # the rest is about them alone
+        checked["unchecked_km"] = checked.get("unchecked_km") or None
         checked["waterways"] = waterway_names(checked.get("waterways") or (), route["ports"], layers)
         rows += [(label, say(checked[key])) for key, label, say in CHECKED if checked.get(key) is not None]
     rows.append(("Countries", listed([country_name(c, layers) for c in route["countries"]]) or "none"))

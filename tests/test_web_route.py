@@ -119,6 +119,10 @@ def test_certificate_is_told_where_the_route_has_one() -> None:
     assert rows["Canals, rivers and harbours used"] == "Suez Canal, harbour of Hamburg"
     assert rows["Length of sea lanes told against the line drawn"] == "differs by 0.001 %"
     assert rows["Sea lanes compared with"] == "a coast"
+    assert "From a point to the lanes, not compared" not in rows
+    told["certificate"]["unchecked_km"] = 12.5  # type: ignore[index]
+    rows = dict(route_words([SimpleNamespace(to_json=lambda: told)], fake_layers(), ("a", "b")).ways[0].certificate)
+    assert rows["From a point to the lanes, not compared"] == "12.5 km"
     told["certificate"] |= {"sea_km": 0.0, "waterways": []}  # type: ignore[operator]
     rows = dict(route_words([SimpleNamespace(to_json=lambda: told)], fake_layers(), ("a", "b")).ways[0].certificate)
     assert rows["Sea lanes"] == "0 km"

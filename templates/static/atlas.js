@@ -295,6 +295,7 @@ const Words = L.Layer.extend({
     ctx.lineJoin = "round";
     ctx.textBaseline = "middle";
     const perDegree = 256 * Math.pow(2, zoom) / 360;
+    this.placed = [];
     for (const c of this._candidates || (this._candidates = this._make())) {
       if (zoom < (c.minZoom || 0)) continue;
       ctx.font = c.font;
@@ -311,6 +312,7 @@ const Words = L.Layer.extend({
           !own.some(line => crossed(line, L.bounds([x - 4, y - 9], [x + width + 4, y + 9]))));
         if (!free) continue;
         taken.push([free[0] - 3, free[1] - 9, free[0] + width + 3, free[1] + 9]);
+        this.placed.push({text: c.text, box: taken[taken.length - 1], point: [p.x, p.y], lines: own.map(line => line.map(q => [q.x, q.y]))});
         ctx.strokeStyle = "rgba(255,255,255,0.9)"; ctx.lineWidth = 3.2;
         ctx.strokeText(c.text, free[0], free[1]);
         ctx.fillStyle = c.colour;

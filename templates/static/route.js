@@ -104,7 +104,7 @@ function start(map, id, options) {
     }
     for (const p of data.passages) {
       if (p.shut) add(p, p.name + ", shut unless opened", 900, data.unused.colour, "11px ", 1.5);
-      else add(p, p.name, 1e3 + p.rank, INK, "600 11px ", 1.5);
+      else add(p, p.name, 1e3 + p.rank, INK, "600 11px ", p.rank >= 1000 ? 0.5 : 1.5);
     }
     for (const p of data.ports) add(p, p.name, 10, "#3D4A57", "10.5px ", 4.5);
     for (const c of data.land.countries) out.push({text: c.name, at: c.at, wide: c.wide, weight: -1e6 + c.wide, colour: "#66727F", font: "italic 11.5px " + SANS, minZoom: 1.5});
@@ -154,7 +154,7 @@ function start(map, id, options) {
   const asked = /^#way-(\d+)$/.exec(window.location.hash);
   choose(asked && ways[asked[1] - 1] ? asked[1] - 1 : 0, true);
   map.whenReady(() => L.Util.requestAnimFrame(() => L.Util.requestAnimFrame(() => { document.body.dataset.ready = "yes"; })));
-  window.AtlasRoute.shown = {map, ways, choose, data};
+  window.AtlasRoute.shown = {map, ways, choose, data, words};
   return window.AtlasRoute.shown;
 }
 
