@@ -37,8 +37,8 @@ LINE_DECIMALS = 4
 BORDER_COLOUR = "#B6507F"
 SHUT_COLOUR = "#66727F"  # a passage that is not used unless opened
 SHUT_DASH = (2, 4)
-NAMED_FIRST = (  # where the trade of continents meets: named before busier straits of one sea
-    "suez", "malacca", "singapore", "taiwan", "sunda", "hormuz", "panama", "gibraltar", "bab-el-mandeb",
+NAMED_FIRST = (  # where the trade of continents meets: named in this order, before busier straits of one sea
+    "suez", "malacca", "panama", "hormuz", "bab-el-mandeb", "gibraltar", "taiwan", "singapore", "sunda",
 )  # fmt: skip
 
 
@@ -189,7 +189,8 @@ def _spot(name: str, lon: float, lat: float) -> Json:
 
 def _passage(name: str, row: Any, shut: bool = False) -> Json:
     """Return a passage with its rank for the space of labels; `shut` ones are not used unless opened."""
-    rank = float(np.nan_to_num(float(row.get("transits_per_day") or 0.0))) + 1000 * (name in NAMED_FIRST)
+    rank = float(np.nan_to_num(float(row.get("transits_per_day") or 0.0)))
+    rank = 10_000.0 * (len(NAMED_FIRST) - NAMED_FIRST.index(name)) if name in NAMED_FIRST else rank
     return {"name": str(row["name"]), "gates": _gates(row.geometry), "at": _middle(row.geometry), "rank": rank,
             "shut": shut}
 

@@ -306,7 +306,7 @@ const Words = L.Layer.extend({
         if (p.x < -40 || p.y < 8 || p.x > size.x + 40 || p.y > size.y - 8) continue;
         const own = (c.lines || []).map(line => line.map(q => map.latLngToContainerPoint([q[1], q[0] + shift])));
         const places = c.dx ? around(p, c.dx, width) : [[p.x - width / 2, p.y]];
-        for (const more of own.length ? [14, 30] : []) places.push(...around(p, c.dx + more, width));
+        for (const more of c.far ? [14, 30] : []) places.push(...around(p, c.dx + more, width));
         const free = places.find(([x, y]) => x > 2 && x + width < size.x - 2 &&
           !taken.some(t => x < t[2] && x + width > t[0] && y - 8 < t[3] && y + 8 > t[1]) &&
           !own.some(line => crossed(line, L.bounds([x - 4, y - 9], [x + width + 4, y + 9]))));

@@ -92,7 +92,7 @@ function start(map, id, options) {
 
   function candidates() {
     const out = [], add = (p, text, weight, colour, font, minZoom, whole) =>
-      out.push({text, at: p.at, dx: whole ? 15 : 11, lines: p.gates && (whole ? p.gates : p.gates.map(short)), weight, colour, font: font + SANS, minZoom});
+      out.push({text, at: p.at, dx: whole ? 15 : 11, far: whole, lines: p.gates && (whole ? p.gates : p.gates.map(short)), weight, colour, font: font + SANS, minZoom});
     for (const p of data.closed) add(p, "✕ " + p.name, 1e11 + p.rank, HALT, "700 11.5px ", 0, true);
     for (const p of data.shut) add(p, "✕ " + p.name, 1e11, HALT, "700 11.5px ", 0, true);
     for (const p of data.ends) add(p, p.name, 1e10, INK, "700 12.5px ", 0);
@@ -104,7 +104,7 @@ function start(map, id, options) {
     }
     for (const p of data.passages) {
       if (p.shut) add(p, p.name + ", shut unless opened", 900, data.unused.colour, "11px ", 1.5);
-      else add(p, p.name, 1e3 + p.rank, INK, "600 11px ", p.rank >= 1000 ? 0.5 : 1.5);
+      else add(p, p.name, 1e3 + p.rank, INK, "600 11px ", p.rank >= 1e4 ? 0.5 : 1.5);
     }
     for (const p of data.ports) add(p, p.name, 10, "#3D4A57", "10.5px ", 4.5);
     for (const c of data.land.countries) out.push({text: c.name, at: c.at, wide: c.wide, weight: -1e6 + c.wide, colour: "#66727F", font: "italic 11.5px " + SANS, minZoom: 1.5});

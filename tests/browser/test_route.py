@@ -99,11 +99,23 @@ def test_names_of_gates_stand_clear_of_them(browser: Any, address: str, size: tu
                 for (ax, ay), (bx, by) in zip(line[:-1], line[1:], strict=True):
                     steps = ((ax + (bx - ax) * k / 200, ay + (by - ay) * k / 200) for k in range(201))
                     assert not any(left < x < right and top < y < bottom for x, y in steps), (zoom, word["text"])
-            if word["text"].startswith("✕"):
+            x, y = word["point"]
+            if not word["text"].startswith("✕"):
+                assert max(left - x, x - right, top - y, y - bottom) <= 12, "beside what it names"
+            else:
                 closed += 1
-                x, y = word["point"]
                 assert max(left - x, x - right, top - y, y - bottom) >= 8, "clear of the sign"
     assert closed >= 3
+
+
+def test_names_stand_beside_their_straits_on_a_phone(browser: Any, address: str) -> None:
+    browser.size(390, 844)
+    browser.open(address + "/route", READY)
+    named = [word for word in browser.run(PLACED) if word["lines"]]
+    assert {"Suez Canal", "Strait of Malacca"} <= {word["text"] for word in named}
+    for word in named:
+        (left, top, right, bottom), (x, y) = word["box"], word["point"]
+        assert max(left - x, x - right, top - y, y - bottom) <= 12, word["text"]
 
 
 def test_straits_between_continents_have_their_names(browser: Any, address: str) -> None:
