@@ -37,8 +37,10 @@ LINE_DECIMALS = 4
 BORDER_COLOUR = "#B6507F"
 SHUT_COLOUR = "#66727F"  # a passage that is not used unless opened
 SHUT_DASH = (2, 4)
-NAMED_FIRST = (  # where the trade of continents meets: named in this order, before busier straits of one sea
-    "suez", "malacca", "panama", "hormuz", "bab-el-mandeb", "gibraltar", "taiwan", "singapore", "sunda",
+# Where the trade of continents meets: named before busier straits of one sea, in an order that leaves room for each of
+# them on a wide window.
+NAMED_FIRST = (
+    "malacca", "hormuz", "suez", "singapore", "taiwan", "panama", "sunda", "gibraltar", "bab-el-mandeb",
 )  # fmt: skip
 
 
