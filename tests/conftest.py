@@ -38,3 +38,19 @@ def study() -> Any:
 
     made: Study = open_study()
     return made
+
+
+@pytest.fixture(scope="session")
+def layers() -> Any:
+    """Return the shipped layers; nobody changes them."""
+    from atlas.layers import open_layers
+
+    return open_layers()
+
+
+@pytest.fixture(scope="session")
+def router(layers: Any) -> Any:
+    """Return the router over the shipped network; it keeps nothing of any question."""
+    from atlas.routing import Router
+
+    return Router.open(layers)

@@ -5,23 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from atlas.layers import Layers, open_layers
+from atlas.layers import Layers
 from atlas.routing import Router
 from atlas.way import Closures
 
 EURASIA = {"CHN", "KAZ", "RUS", "DEU", "EST", "FRA", "IND", "VNM", "LAO", "MMR", "THA", "MYS", "POL", "NLD", "AUT", "SVN"}
 AMERICA = {"USA", "CAN", "MEX"}
 OVER_WATER = {("GBR", "GBR")}  # Belfast lies on another island
-
-
-@pytest.fixture(scope="module")
-def layers() -> Layers:
-    return open_layers()
-
-
-@pytest.fixture(scope="module")
-def router(layers: Layers) -> Router:
-    return Router.open(layers)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from shapely.geometry import Polygon
 
 from atlas.build_water import Water, cut_up, drawn, read_gshhg
 from atlas.config import data_dir
-from atlas.layers import Layers, open_layers
+from atlas.layers import Layers
 from atlas.route_check import Coast, check_route, strokes
 from atlas.routing import Router
 
@@ -22,16 +22,6 @@ QUESTIONS = [
     ("serra-verde", "NLRTM", {"commodity": "concentrate"}), ("bayan-obo", "vac-hanau", {"modes": ["rail", "road"]}),
     ("silmet-sillamae", "JPYOK", {}), ("USNYC", "JPYOK", {}), ("RUNVS", "INNSA", {}), ("NZAKL", "CLVAP", {}),
 ]
-
-
-@pytest.fixture(scope="module")
-def layers() -> Layers:
-    return open_layers()
-
-
-@pytest.fixture(scope="module")
-def router(layers: Layers) -> Router:
-    return Router.open(layers)
 
 
 @pytest.fixture(scope="module")

@@ -9,22 +9,12 @@ import pytest
 
 from atlas import geo
 from atlas.errors import BadInput, UnknownName
-from atlas.layers import Layers, open_layers
+from atlas.layers import Layers
 from atlas.routing import COMMODITIES, Closures, Router
 
 ENDS = ("lynas-kuantan", "vac-hanau", "bayan-obo", "mt-weld", "mountain-pass-mine", "ganzhou-qiandong-separation",
         "kachin-pangwa", "serra-verde", "usa-market", "deu-market", "jpn-market", "vnm-market", "sau-market",
         "CNSHA", "NLRTM", "SADMM", "PLGDN", "RUNVS", "USLAX", "ZADUR", "AUFRE")
-
-
-@pytest.fixture(scope="module")
-def layers() -> Layers:
-    return open_layers()
-
-
-@pytest.fixture(scope="module")
-def router(layers: Layers) -> Router:
-    return Router.open(layers)
 
 
 # Published distances: Shanghai to Rotterdam about 10,530 nm by Suez and 13,800 nm by the Cape; sea and rail tables.

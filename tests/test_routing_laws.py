@@ -22,7 +22,7 @@ from click.testing import CliRunner
 
 from atlas import cli, geo
 from atlas.errors import BadInput, UnknownName
-from atlas.layers import Layers, open_layers
+from atlas.layers import Layers
 from atlas.network_edges import SEA
 from atlas.routing import COMMODITIES, Closures, Route, Router, Table
 
@@ -74,16 +74,6 @@ OUTSIDE = {
     ("suez", "bab-el-mandeb"): [(43.5, 12.35), (43.9, 12.4)],
 }
 TURNS = [(point, turn) for point in POINTS for turn in (360.0, -360.0)]
-
-
-@pytest.fixture(scope="module")
-def layers() -> Layers:
-    return open_layers()
-
-
-@pytest.fixture(scope="module")
-def router(layers: Layers) -> Router:
-    return Router.open(layers)
 
 
 @pytest.fixture(scope="module")
