@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import click
@@ -19,7 +17,7 @@ from shapely.ops import substring
 
 from atlas import geo
 from atlas.build_sea import Lanes, waterway_of
-from atlas.build_water import Water, drawn
+from atlas.build_water import Water, drawn, shared_water, workers
 
 HARBOUR_KM = 25.0  # how far inland of the guard's coast a port may stand
 FROM_KM = (0.0, 2.0, 5.0, 10.0)  # the nearest water may be a pond: then the water beyond these
@@ -166,7 +164,7 @@ def _beside(
     return near[kept], share[kept], far[kept]
 
 
-def straightened(lanes: Lanes, ports: int, shut: NDArray[np.object_], water: Water, workers: int = 2) -> Lanes:
+def straightened(lanes: Lanes, ports: int, shut: NDArray[np.object_], water: Water, processes: int = 2) -> Lanes:
     """Add the lanes that ships would take instead of corners on the shortest ways between ports.
 
     `shut` are the gates that are closed by default: ways with and without them are both straightened. Where two
@@ -176,7 +174,7 @@ def straightened(lanes: Lanes, ports: int, shut: NDArray[np.object_], water: Wat
     """
     gates = shapely.STRtree(shut)
     lanes = _cut_corners(lanes, ports, gates, water)
-    return _cut_corners(_along_coasts(lanes, ports, gates, water, workers), ports, gates, water)
+    return _cut_corners(_along_coasts(lanes, ports, gates, water, processes), ports, gates, water)
 
 
 def _masks(lanes: Lanes, gates: shapely.STRtree) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -191,7 +189,7 @@ def _cut_corners(lanes: Lanes, ports: int, gates: shapely.STRtree, water: Water)
         found = {corner for mask in _masks(lanes, gates) for corner in _corners(lanes, mask, ports)}
         new = sorted({(a, c) for a, _, c in found} - tried)
         tried |= set(new)
-        new = _clear(lanes.xy, new, water) if new else []
+        new = _clear(lanes.xy, new, water)
         if not new:
             return lanes
         lanes = replace(lanes, pairs=np.vstack([lanes.pairs, np.array(new, dtype=np.int64)]),
@@ -199,7 +197,7 @@ def _cut_corners(lanes: Lanes, ports: int, gates: shapely.STRtree, water: Water)
     return lanes
 
 
-def _along_coasts(lanes: Lanes, ports: int, gates: shapely.STRtree, water: Water, workers: int) -> Lanes:
+def _along_coasts(lanes: Lanes, ports: int, gates: shapely.STRtree, water: Water, processes: int) -> Lanes:
     """Add ways along the coast for corners that stand off it: from one side of the corner to the other over water."""
     found = sorted({corner for mask in _masks(lanes, gates) for corner in _corners(lanes, mask, ports)})
     a, b, c = np.array(found, dtype=np.int64).T
@@ -219,7 +217,7 @@ def _along_coasts(lanes: Lanes, ports: int, gates: shapely.STRtree, water: Water
         if not alike and ICE_FREE_LAT[0] < lanes.xy[b[k], 1] < ICE_FREE_LAT[1]:
             chosen.append(int(k))
             at_corner.setdefault(int(b[k]), []).append(int(k))
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _share, (water,)) as pool:
+    with workers(water, processes) as pool:
         jobs = [(sides[0][k], sides[1][k], float(around[k])) for k in chosen]
         found_ways = pool.map(_bend, jobs, chunksize=8)
         with click.progressbar(found_ways, length=len(jobs), label="ways along coasts", file=sys.stderr) as shown:
@@ -245,18 +243,11 @@ def _apart_km(sides: list[NDArray[np.float64]], j: int, k: int) -> float:
     return min(max(straight), max(turned))
 
 
-_shared: list[Water] = []  # the water of a worker process
-
-
-def _share(water: Water) -> None:
-    _shared[:] = [water]
-
-
 def _bend(job: tuple[NDArray[np.float64], NDArray[np.float64], float]) -> NDArray[np.float64] | None:
     """Return the way over water from one side of a corner to the other, None if it is no shorter than the corner."""
     start, end, around_km = job
     limit = around_km - BEND_WORTH_KM / 2
-    way = _shared[0].way(start, end[None, :], 0.3 * BEND_KM, limit, SEA_ROOM_DEG / 2, (90, 200))
+    way = shared_water().way(start, end[None, :], 0.3 * BEND_KM, limit, SEA_ROOM_DEG / 2, (90, 200))
     return None if way is None else way[1]
 
 
@@ -332,6 +323,8 @@ def _clear(
     xy: NDArray[np.float64], pairs: list[tuple[int, int]], water: Water, room_deg: float = SEA_ROOM_DEG
 ) -> list[tuple[int, int]]:
     """Return the pairs whose geodesic keeps clear of land and ice; near its ends it may come as near as they lie."""
+    if not pairs:
+        return []
     lines = [drawn(xy[a], xy[b]) for a, b in pairs]
     cold = np.array([line[:, 1].min() < ICE_FREE_LAT[0] or line[:, 1].max() > ICE_FREE_LAT[1] for line in lines])
     warm_ends = np.array([ICE_FREE_LAT[0] < xy[[a, b], 1].min() and xy[[a, b], 1].max() < ICE_FREE_LAT[1]

@@ -27,7 +27,7 @@ from atlas.build_water import Water, read_gshhg, whole
 
 ROOT = Path(__file__).resolve().parent.parent / "layers"
 RAIL_REACH_KM, ROAD_REACH_KM = 200.0, 900.0
-LINE_TOLERANCE_DEG = {"sea": 0.0, "rail": 0.01, "road": 0.01}
+LINE_TOLERANCE_DEG = {"rail": 0.01, "road": 0.01}
 
 # Crossings that exist and that the source graphs lack: mode, one side (lon, lat), the other side.
 ADDED_CROSSINGS = [

@@ -9,9 +9,7 @@ degree-2 nodes become one edge with its geometry kept.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from atlas import geo
-from atlas.build_water import MARGIN_DEG, Water, drawn
+from atlas.build_water import MARGIN_DEG, Water, drawn, shared_water, workers
 
 # Waterways the source lacks, as (lon, lat) runs whose ends join the nearest vertex of the source.
 ADDED_LANES = {
@@ -119,7 +117,7 @@ def waterway_of(line: NDArray[np.float64]) -> str:
     return ""
 
 
-def mended(xy: NDArray[np.float64], pairs: NDArray[np.int64], water: Water, workers: int = 2) -> Lanes:
+def mended(xy: NDArray[np.float64], pairs: NDArray[np.int64], water: Water, processes: int = 2) -> Lanes:
     """Lead segments that come on land round it; keep canals and rivers; drop what crosses land for good."""
     xy, kept = _afloat(xy, water)
     pairs = pairs[kept[pairs].all(axis=1)]
@@ -127,7 +125,7 @@ def mended(xy: NDArray[np.float64], pairs: NDArray[np.int64], water: Water, work
     bad = water.touches(lines)
     new_xy, new_pairs = list(xy), [tuple(pair) for pair in pairs[~bad]]
     river = [""] * len(new_pairs)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _share, (water,)) as pool:
+    with workers(water, processes) as pool:
         found = pool.map(_led, [lines[k] for k in np.flatnonzero(bad)], chunksize=8)
         with click.progressbar(found, length=int(bad.sum()), label="lanes off the land", file=sys.stderr) as shown:
             ways = list(shown)
@@ -147,16 +145,9 @@ def mended(xy: NDArray[np.float64], pairs: NDArray[np.int64], water: Water, work
     return main_piece(Lanes(out, np.array(new_pairs, dtype=np.int64), np.array(river, dtype=object)))
 
 
-_shared: list[Water] = []  # the water of a worker process
-
-
-def _share(water: Water) -> None:
-    _shared[:] = [water]
-
-
 def _led(line: NDArray[np.float64]) -> list[tuple[str, NDArray[np.float64]]]:
     """Return the pieces (waterway or "", line) that stand for a segment which comes on land; none if it is dropped."""
-    water, km = _shared[0], geo.line_km(line)
+    water, km = shared_water(), geo.line_km(line)
     head: list[tuple[str, NDArray[np.float64]]] = []
     tail: list[tuple[str, NDArray[np.float64]]] = []
     start, end = line[0], line[-1]

@@ -6,6 +6,8 @@ Natural Earth 1:10 million: a lane that keeps clear of all three stands up to an
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +89,7 @@ class Water:
 
     def touches(self, lines: list[Line] | NDArray[np.object_], margin_deg: float = 0.0) -> NDArray[np.bool_]:
         """Tell which lines (longitudes continuous) come on land, or nearer to it than the margin."""
-        shapes = np.array([shapely.LineString(line) for line in lines], dtype=object) if len(lines) else np.array([])
+        shapes = np.array([shapely.LineString(line) for line in lines], dtype=object)
         return self._hit(shapes, margin_deg)
 
     def _hit(self, shapes: NDArray[np.object_], margin_deg: float = 0.0) -> NDArray[np.bool_]:
@@ -208,6 +210,23 @@ class Water:
             at = int(ahead[np.flatnonzero(clear)[-1]])
             kept.append(at)
         return line[kept]
+
+
+_shared: list[Water] = []  # the water of a worker process
+
+
+def workers(water: Water, count: int) -> ProcessPoolExecutor:
+    """Return worker processes that hold the water, which is too large to send with every job."""
+    return ProcessPoolExecutor(count, multiprocessing.get_context("fork"), _share, (water,))
+
+
+def _share(water: Water) -> None:
+    _shared[:] = [water]
+
+
+def shared_water() -> Water:
+    """Return the water of this worker process."""
+    return _shared[0]
 
 
 def _middle(free: NDArray[np.bool_]) -> int:

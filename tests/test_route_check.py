@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.sparse.csgraph import dijkstra
 from shapely.geometry import Polygon
 
+from atlas.build_lanes import graph_of, straightened, with_ports, worn
+from atlas.build_sea import mended
 from atlas.build_water import Water, cut_up, drawn, read_gshhg
 from atlas.config import data_dir
 from atlas.layers import Layers
@@ -103,6 +107,27 @@ def test_water_finds_a_way_round_an_island() -> None:
     length = sum(np.hypot(*(step * 111.2)) for step in np.diff(found[1], axis=0))
     assert straight * 0.97 < length < straight * 1.12
     assert water.way(start, end[None, :], pad_km=20.0) is None  # within the window the island bars the way
+
+
+def test_a_lane_over_an_island_is_led_round_it_and_corners_are_cut() -> None:
+    island = Polygon([(0.4, -0.25), (0.6, -0.25), (0.6, 0.25), (0.4, 0.25)])
+    water = Water.of(np.array([island], dtype=object))
+    xy = np.array([(0.0, 0.0), (1.0, 0.0), (2.0, 0.8), (3.0, 0.0), (0.0, 3.0), (3.0, 3.0)])
+    pairs = np.array([(0, 1), (1, 2), (2, 3), (0, 4), (3, 5), (4, 5)])
+    lanes = mended(xy, pairs, water, processes=1)
+    assert not water.touches(lanes.lines()).any()
+    assert set(lanes.river) == {""}
+    ports = pd.DataFrame({"lon": [-0.1, 3.1], "lat": [0.0, 0.0]}, index=["AAAAA", "BBBBB"])
+    joined = with_ports(lanes, ports, water)
+    before = graph_of(joined, np.ones(len(joined.pairs), dtype=bool))
+    cut = straightened(joined, 2, np.array([], dtype=object), water, processes=1)
+    after = graph_of(cut, np.ones(len(cut.pairs), dtype=bool))
+    assert not water.touches(cut.lines()).any()
+    far = [dijkstra(graph, directed=False, indices=0)[1] for graph in (before, after)]
+    round_it = (np.hypot(0.5, 0.25) + 0.2 + np.hypot(2.5, 0.25)) * 111.2
+    assert far[1] < far[0] - 5
+    assert round_it < far[1] < 1.03 * round_it
+    assert len(worn(cut, 2, 0, [()] * len(cut.pairs)).pairs) < len(cut.pairs)
 
 
 def test_water_beside_a_port_on_land_is_found() -> None:
