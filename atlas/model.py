@@ -31,7 +31,7 @@ Sources: each coefficient is a row of layers/parameters.csv, costs.csv, grades.c
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -45,10 +45,14 @@ RECIPE_KEYS: tuple[str, ...] = ("NdPr", "Dy", "Tb")
 
 @dataclass(frozen=True)
 class Options:
-    """Routes of lanes: `lane` (n,) row of world.lanes, `cost_usd_t` (n,) delivered cost with tariff."""
+    """Routes of lanes: `lane` (n,) row of world.lanes, `cost_usd_t` (n,) delivered cost with tariff.
+
+    `detour` (n,) marks routes that evade a ban through a third country: no contract and no old trade goes that way.
+    """
 
     lane: np.ndarray
     cost_usd_t: np.ndarray
+    detour: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Baseline:
     """The calibrated year: `lane_t` by lane key, `unit_t` by unit, corrections (USD/t) by unit, lane key and grade.
 
     `lane_correction` holds only lanes with one; `make_correction` is by `plant|grade`; `stock_t` is the metal put into
-    stock; `tuned` lists what was fitted.
+    stock; `tuned` lists what was fitted. `contract_t` holds lanes (by key) under a named contract of a scenario.
     """
 
     lane_t: Mapping[str, float]
@@ -66,6 +70,7 @@ class Baseline:
     make_correction: Mapping[str, float]
     stock_t: float
     tuned: tuple[str, ...]
+    contract_t: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from atlas.calibration import read_calibration, state_calibration
 from atlas.errors import SolverFailure
+from atlas.fair import share_evenly
+from atlas.frame import Frame, Limits, state
 from atlas.lane_routes import LaneRouter, RouteSet, Thing, Way
 from atlas.model import Baseline, Cap, Programme, Skeleton
-from atlas.programme import Limits, read_calibration, state, state_calibration, unit_limits
 from atlas.restriction import LaneCap, Restriction, partial_things, restrict
 from atlas.routing import Closures
 from atlas.scenario import Scenario
@@ -39,8 +41,9 @@ class State:
     @property
     def option_t(self) -> np.ndarray:
         """Tonnes over each route option (options,)."""
-        flow = (self.programme.columns["kind"] == "flow").to_numpy()
-        option = self.programme.columns["option"].to_numpy()[flow]
+        option = self.programme.columns["option"].to_numpy()
+        flow = option >= 0
+        option = option[flow]
         return np.bincount(option, self.optimum.x[flow], minlength=len(self.routes.lane))
 
     def lane_t(self, n_lanes: int) -> np.ndarray:
@@ -54,11 +57,11 @@ def calibrate(s: Skeleton, routes: RouteSet, blocs: Mapping[str, frozenset[str]]
     return read_calibration(s, routes.options, programme, solve(programme.lp, time_limit_s), blocs)
 
 
-def solve_open(s: Skeleton, router: LaneRouter, baseline: Baseline, time_limit_s: float) -> State:
+def solve_open(f: Frame, router: LaneRouter, time_limit_s: float) -> State:
     """Solve the state without halts."""
     routes = open_routes(router)
-    programme = state(s, routes.options, baseline)
-    return State(programme, solve(programme.lp, time_limit_s), routes, None, unit_limits(s.world, baseline))
+    programme = state(f, routes.options)
+    return State(programme, share_evenly(programme, solve(programme.lp, time_limit_s)), routes, None, f.limits)
 
 
 def open_routes(router: LaneRouter) -> RouteSet:
@@ -67,16 +70,15 @@ def open_routes(router: LaneRouter) -> RouteSet:
 
 
 def solve_halted(
-    s: Skeleton,
+    f: Frame,
     router: LaneRouter,
-    baseline: Baseline,
     scenario: Scenario,
     blocs: Mapping[str, frozenset[str]],
     before: State,
     time_limit_s: float,
 ) -> State:
     """Solve the state under `scenario`, with `before` the state without halts of the same world."""
-    world, limits = s.world, before.limits
+    world, limits = f.skeleton.world, before.limits
     watch = partial_things(scenario.halts)
     lane_t = before.lane_t(len(world.lanes))
     uses = _lane_uses(router, watch)
@@ -85,11 +87,11 @@ def solve_halted(
     routes = _first_routes(router, r, watch)
     for _ in range(PRICING_ROUNDS):
         caps = [Cap(c.name, _cap_mask(c, routes), c.limit_t) for c in r.caps]
-        programme = state(s, routes.options, baseline, Limits(r.unit_lost, caps))
+        programme = state(f, routes.options, Limits(r.unit_lost, caps))
         optimum = solve(programme.lp, time_limit_s)
-        extra = _priced(s, router, r, programme, optimum, routes, watch)
+        extra = _priced(router, r, programme, optimum, routes, watch)
         if extra is None:
-            return State(programme, optimum, routes, r, limits)
+            return State(programme, share_evenly(programme, optimum), routes, r, limits)
         routes = routes.plus(extra)
     raise SolverFailure(f"routes were still being added after {PRICING_ROUNDS} rounds of pricing")
 
@@ -138,7 +140,6 @@ def _cap_mask(cap: LaneCap, routes: RouteSet) -> np.ndarray:
 
 
 def _priced(
-    s: Skeleton,
     router: LaneRouter,
     r: Restriction,
     programme: Programme,

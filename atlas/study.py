@@ -20,6 +20,7 @@ from atlas.changed_layers import changed_layers
 from atlas.config import Settings
 from atlas.config import settings as read_settings
 from atlas.errors import BadInput, UnknownName, nearest
+from atlas.frame import Frame, frame
 from atlas.halt import Names
 from atlas.lane_routes import LaneRouter
 from atlas.layers import Layers, open_layers
@@ -42,6 +43,14 @@ class _Stage:
     world: World
     skeleton: Skeleton
     router: LaneRouter
+
+    def frame(self, baseline: Baseline) -> Frame:
+        """Return the programme of this world with nothing halted; made once for a baseline."""
+        if self._frames.get("of") is not baseline:
+            self._frames.update(of=baseline, frame=frame(self.skeleton, baseline))
+        return self._frames["frame"]
+
+    _frames: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
 
 class Study:
@@ -120,7 +129,7 @@ class Study:
     def _before(self) -> State:
         with self._lock:
             stage = self._own
-            return solve_open(stage.skeleton, stage.router, self.calibration, self.settings.solve_time_limit_s)
+            return solve_open(stage.frame(self.calibration), stage.router, self.settings.solve_time_limit_s)
 
     @cached_property
     def baseline(self) -> Solved:
@@ -225,11 +234,10 @@ class Study:
             added = self._added | (frozenset(given) - frozenset(map(str, self.layers.facilities.index)))
             changed = frozenset(i for i, f in given.items() if {"output_t", "capacity_t"} & set(f)) - added
             stage = self._stage(layers, self.year, router, question.tariffs, added, changed)
-            before = solve_open(stage.skeleton, stage.router, self.calibration, self.settings.solve_time_limit_s)
+            before = solve_open(stage.frame(self.calibration), stage.router, self.settings.solve_time_limit_s)
         state = solve_halted(
-            stage.skeleton,
+            stage.frame(self.calibration),
             stage.router,
-            self.calibration,
             question,
             self.blocs,
             before,

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from atlas.frame import Frame, frame
 from atlas.lane_routes import LaneRouter
-from atlas.model import Baseline, Skeleton, skeleton
+from atlas.model import Baseline, skeleton
 from atlas.routing import Closures
 from atlas.scenario import Scenario
 from atlas.solving import State, calibrate, open_routes, solve_halted, solve_open
@@ -152,13 +153,13 @@ class Invented:
     """The invented world with its baseline, ready to be halted."""
 
     world: World
-    skeleton: Skeleton
+    frame: Frame
     router: LaneRouter
     calibration: Baseline
     before: State
 
     def halted(self, scenario: Scenario) -> State:
-        return solve_halted(self.skeleton, self.router, self.calibration, scenario, {}, self.before, 10.0)
+        return solve_halted(self.frame, self.router, scenario, {}, self.before, 10.0)
 
 
 def invent(**changes: Any) -> Invented:
@@ -167,4 +168,5 @@ def invent(**changes: Any) -> Invented:
     s = skeleton(world)
     router = LaneRouter(world, FlatRouter(), np.zeros(len(world.lanes)))  # type: ignore[arg-type]
     calibration = calibrate(s, open_routes(router), {}, 10.0)
-    return Invented(world, s, router, calibration, solve_open(s, router, calibration, 10.0))
+    stated = frame(s, calibration)
+    return Invented(world, stated, router, calibration, solve_open(stated, router, 10.0))

@@ -21,7 +21,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("finding", "duty", "layer_files", "layer_check", "layers"),
     ("land_graph", "network_edges", "local_access", "land_joins", "sea_joins", "network", "trunk_graph", "overpass", "local_exits", "local_roads"),
     ("way", "alternatives", "route_finder", "routing", "route_check"),
-    ("world", "solver", "model", "lane_routes", "programme"),
+    ("world", "solver", "model", "lane_routes", "calibration", "frame", "fair"),
     ("certificate",),
     ("halt", "halt_words", "scenario", "restriction", "solving", "readback", "summary", "changed_layers", "outcome", "memory"),
     ("stored",),

@@ -1,23 +1,15 @@
-"""From skeleton, routes and halts to the two programmes: the one that calibrates and the one that answers."""
+"""The programme that calibrates: soft targets in, baseline flows and the cost corrections that hold them out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from atlas.model import Baseline, Cap, Options, Programme, Skeleton, penalties
+from atlas.model import Baseline, Options, Programme, Skeleton, penalties
 from atlas.solver import LinearProgramme, Optimum
 from atlas.world import World
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a scenario takes away: `unit_lost` share of each unit's limit, `caps` over the options."""
-
-    unit_lost: Mapping[str, float] = field(default_factory=dict)
-    caps: Sequence[Cap] = ()
 
 
 def feed_correction(world: World) -> np.ndarray:
@@ -220,134 +212,3 @@ def _tuned(world: World, pull: Mapping[str, float]) -> tuple[str, ...]:
     lines += [f"{name}: {value:+.0f} USD/t" for name, value in sorted(pull.items()) if abs(value) > 1]
     feed = world.parameter("target_weight_usd_t_feed")
     return (*lines, f"lanes outside the named feeds of their origin: {feed:+.0f} USD/t")
-
-
-def unit_limits(world: World, baseline: Baseline) -> pd.DataFrame:
-    """Return normal_t and limit_t by unit: baseline output, and with surge but never above nameplate.
-
-    A unit absent from the calibrated year, or changed since, is normal at the output its row says.
-    """
-    u = world.units
-    calibrated = {k: v for k, v in baseline.unit_t.items() if not (k in u.index and u.at[k, "changed"])}
-    normal = np.array(
-        [calibrated.get(str(i), t if np.isfinite(t) else 0.0) for i, t in zip(u.index, u["target_t"], strict=True)]
-    )
-    capacity = u["capacity_t"].to_numpy(dtype=float)
-    limit = np.minimum(capacity, normal * (1 + world.parameter("surge_share")))
-    return pd.DataFrame({"normal_t": normal, "limit_t": np.maximum(limit, normal)}, index=u.index)
-
-
-def state(s: Skeleton, options: Options, baseline: Baseline, limits: Limits | None = None) -> Programme:
-    """State the one programme for any state of the world, with `limits` taken away from it."""
-    limits = limits or Limits()
-    world, u, other = s.world, s.world.units, s.other
-    unit = unit_limits(world, baseline)
-    kind = other["kind"].to_numpy()
-    upper = other["upper"].to_numpy(dtype=float).copy()
-    cost = penalties(world, other)
-    correction = _unit_corrections(world, baseline)
-    idle = u["stage"].map({k: world.parameter(f"idle_usd_t_{k}") for k in u["stage"].unique()}).to_numpy(dtype=float)
-    lost = np.array([limits.unit_lost.get(str(i), 0.0) for i in u.index])
-    allowed = (1 - lost) * unit["limit_t"].to_numpy()
-    first = np.minimum(unit["normal_t"].to_numpy(), allowed)
-    process = u["process_usd_t"].to_numpy(dtype=float)
-    position = {str(i): k for k, i in enumerate(u.index)}
-    for name, bound, price in (
-        ("normal", first, process + correction - idle),
-        ("surge", allowed - first, process * (1 + world.parameter("surge_premium_share")) + correction),
-    ):
-        at = np.flatnonzero(kind == name)
-        which = np.array([position[x] for x in other["unit"].to_numpy()[at]], dtype=np.int64)
-        upper[at], cost[at] = bound[which], price[which]
-    cost[kind == "divert"] = world.parameter("home_charge_usd_t")
-    for n in np.flatnonzero(kind == "make"):
-        cost[n] += baseline.make_correction.get(f"{other.at[n, 'unit']}|{other.at[n, 'key']}", 0.0)
-    offset = float((idle * unit["normal_t"].to_numpy()).sum())
-
-    x0 = np.array([baseline.lane_t.get(k, 0.0) for k in s.lane_key])
-    lane_correction = np.array([baseline.lane_correction.get(k, 0.0) for k in s.lane_key])
-    friction = _friction(world)
-    lane = options.lane
-    route_cost = options.cost_usd_t * s.tie[lane] + lane_correction[lane]
-    routes = np.bincount(lane, minlength=len(x0))
-    split = (x0[lane] > 0) & (routes[lane] == 1)
-    shared = (x0[lane] > 0) & (routes[lane] > 1)
-    old = np.flatnonzero(split)
-    shared_lanes = np.unique(lane[shared])
-    flow_option = np.concatenate([np.arange(len(lane)), old])
-    flow_cost = np.concatenate([route_cost + np.where(shared, 0.0, friction[lane]), route_cost[old]])
-    flow_upper = np.concatenate([np.full(len(lane), np.inf), x0[lane[old]]])
-
-    row_lower, row_upper = s.row_lower.copy(), s.row_upper.copy()
-    home = np.flatnonzero((s.rows["kind"] == "home").to_numpy())
-    plants = s.rows["a"].to_numpy()[home]
-    # A new plant breaks no promise to home buyers by selling abroad.
-    promised = np.where(u.loc[plants, "new"].to_numpy(dtype=bool), np.inf, 0.0)
-    row_upper[home] = foreign_sales(world, baseline, x0).reindex(plants).fillna(0.0).to_numpy() + promised
-    stock = np.flatnonzero((s.rows["kind"] == "stock").to_numpy())
-    row_upper[stock] = np.minimum(row_upper[stock], baseline.stock_t)
-
-    n_flow, n_other, n_new = len(flow_option), len(other), len(shared_lanes)
-    new_flow = sparse.csr_matrix(_selector(shared_lanes, lane)[:, flow_option] if n_new else (0, n_flow))
-    blocks = [
-        sparse.hstack([s.lane_matrix[:, lane[flow_option]], s.other_matrix, sparse.csc_matrix((len(s.rows), n_new))]),
-        sparse.hstack([new_flow, sparse.csr_matrix((n_new, n_other)), -sparse.eye(n_new)]),
-    ]
-    for cap in limits.caps:
-        line = sparse.csr_matrix(cap.mask[flow_option].astype(float)[None, :])
-        blocks.append(sparse.hstack([line, sparse.csr_matrix((1, n_other + n_new))]))
-    columns = pd.concat(
-        [
-            pd.DataFrame({"kind": "flow", "unit": "", "key": "", "option": flow_option}),
-            other[["kind", "unit", "key", "step", "priority_class"]].assign(option=-1),
-            pd.DataFrame({"kind": "new", "unit": "", "key": s.lane_key[shared_lanes], "option": -1}),
-        ],
-        ignore_index=True,
-    )
-    rows = pd.concat(
-        [
-            s.rows,
-            pd.DataFrame({"kind": "new", "a": s.lane_key[shared_lanes], "b": ""}),
-            pd.DataFrame({"kind": "cap", "a": [c.name for c in limits.caps], "b": ""}),
-        ],
-        ignore_index=True,
-    )
-    lp = LinearProgramme(
-        cost=np.concatenate([flow_cost, cost, friction[shared_lanes]]),
-        lower=np.zeros(n_flow + n_other + n_new),
-        upper=np.concatenate([flow_upper, upper, np.full(n_new, np.inf)]),
-        matrix=sparse.vstack(blocks).tocsc(),
-        row_lower=np.concatenate([row_lower, np.full(n_new + len(limits.caps), -np.inf)]),
-        row_upper=np.concatenate([row_upper, x0[shared_lanes], [c.limit_t for c in limits.caps]]),
-        offset=offset,
-    )
-    return Programme(lp, columns, rows)
-
-
-def foreign_sales(world: World, baseline: Baseline, x0: np.ndarray) -> pd.Series:
-    """Return each plant's magnet sales outside its country in the calibrated year, t by unit."""
-    lanes = world.lanes
-    abroad = ((lanes["commodity"] == "magnet") & (lanes["from_country"] != lanes["to_country"])).to_numpy()
-    return pd.Series(x0[abroad]).groupby(lanes["from_id"].to_numpy()[abroad]).sum()
-
-
-def _selector(chosen: np.ndarray, lane: np.ndarray) -> sparse.csc_matrix:
-    row = {int(k): r for r, k in enumerate(chosen)}
-    hit = np.array([row.get(int(k), -1) for k in lane], dtype=np.int64)
-    at = np.flatnonzero(hit >= 0)
-    return sparse.csc_matrix((np.ones(len(at)), (hit[at], at)), shape=(len(chosen), len(lane)))
-
-
-def _unit_corrections(world: World, baseline: Baseline) -> np.ndarray:
-    u = world.units
-    own = pd.Series([baseline.unit_correction.get(str(i), np.nan) for i in u.index], index=u.index)
-    mean = own.groupby([u["stage"], u["country"]]).transform("mean")
-    return own.fillna(mean).fillna(0.0).to_numpy(dtype=float)
-
-
-def _friction(world: World) -> np.ndarray:
-    lanes, u = world.lanes, world.units
-    per_t = lanes["commodity"].map({c: world.parameter(f"friction_usd_t_{c}") for c in lanes["commodity"].unique()})
-    new = set(u.index[u["new"]])
-    fresh = lanes["from_id"].isin(new) | lanes["to_id"].isin(new)
-    return per_t.where(~fresh, 0.0).to_numpy(dtype=float)
