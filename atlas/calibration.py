@@ -157,7 +157,7 @@ def _targets(world: World, other: pd.DataFrame, options: Options, blocs: Mapping
         if t["kind"] in ("trade", "oxide") and t["role"] == "fitted":
             weight = world.parameter(f"target_weight_usd_t_{t['kind']}")
             mask = over_lanes(target_mask(world, t, blocs))
-            found.append(_Target(f"trade:{name}", mask, none_other, float(t["tonnes"]), float(t["tonnes"]), weight))
+            found.append(_Target(f"trade:{name}", mask, none_other, float(t["value"]), float(t["value"]), weight))
     return found
 
 
