@@ -128,7 +128,9 @@ def state(f: Frame, options: Options, limits: Limits | None = None) -> Programme
     """
     limits = limits or Limits()
     s, n = f.skeleton, len(f.old_t)
-    lanes_used, at = np.unique(options.lane, return_index=True)
+    legal = np.flatnonzero(~options.detour) if options.detour is not None else np.arange(len(options.lane))
+    lanes_used, at = np.unique(options.lane[legal], return_index=True)
+    at = legal[at]
     first = np.full(n, -1, dtype=np.int64)
     first[lanes_used] = at
     more = np.setdiff1d(np.arange(len(options.lane)), at)
@@ -172,7 +174,8 @@ def state(f: Frame, options: Options, limits: Limits | None = None) -> Programme
             lines.append(sparse.csr_matrix((np.ones(len(hit)), (np.zeros(len(hit), dtype=np.int64), hit)),
                                            shape=(1, len(options_of_columns))))  # fmt: skip
         matrix = sparse.vstack([matrix, *lines]).tocsc()
-        rows = pd.concat([rows, pd.DataFrame({"kind": "cap", "a": [c.name for c in limits.caps], "b": ""})], ignore_index=True)
+        named = pd.DataFrame({"kind": "cap", "a": [c.name for c in limits.caps], "b": ""})
+        rows = pd.concat([rows, named], ignore_index=True)
         row_lower = np.concatenate([row_lower, np.full(len(limits.caps), -np.inf)])
         row_upper = np.concatenate([row_upper, [c.limit_t for c in limits.caps]])
     lp = LinearProgramme(
@@ -284,7 +287,8 @@ def foreign_sales(world: World, x0: np.ndarray) -> pd.Series:
 def _by_commodity(world: World, name: str) -> np.ndarray:
     """Return the parameter `name_COMMODITY` of each lane, 0 where there is none (lanes,)."""
     commodity = world.lanes["commodity"]
-    return commodity.map({c: world.parameters.get(f"{name}_{c}", 0.0) for c in commodity.unique()}).to_numpy(dtype=float)
+    value = {c: world.parameters.get(f"{name}_{c}", 0.0) for c in commodity.unique()}
+    return commodity.map(value).to_numpy(dtype=float)
 
 
 def _unit_corrections(world: World, baseline: Baseline) -> np.ndarray:

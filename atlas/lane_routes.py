@@ -48,7 +48,8 @@ class RouteSet:
     """Route options of lanes; arrays run over options (n,).
 
     `lane` row of world.lanes, `freight_usd_t` what routing minimises, `tariff_usd_t`, `distance_km`, `days`;
-    `table` and `cell` say where the path can be traced; `uses` has one bool array for each watched thing.
+    `table` and `cell` say where the path can be traced; `detour` marks ways round a ban through a third country;
+    `uses` has one bool array for each watched thing.
     """
 
     lane: np.ndarray
@@ -58,13 +59,14 @@ class RouteSet:
     days: np.ndarray
     table: np.ndarray
     cell: np.ndarray
+    detour: np.ndarray
     uses: Mapping[Thing, np.ndarray]
     tables: Sequence[Traced] = field(repr=False, default=())
 
     @property
     def options(self) -> Options:
         """The options as the programme wants them."""
-        return Options(self.lane, self.freight_usd_t + self.tariff_usd_t)
+        return Options(self.lane, self.freight_usd_t + self.tariff_usd_t, self.detour)
 
     def path(self, option: int) -> Path:
         """Trace one option's path."""
@@ -83,7 +85,7 @@ class RouteSet:
         return RouteSet(uses={k: v[keep] for k, v in self.uses.items()}, tables=self.tables, **arrays)
 
 
-_ARRAYS = ("lane", "freight_usd_t", "tariff_usd_t", "distance_km", "days", "table", "cell")
+_ARRAYS = ("lane", "freight_usd_t", "tariff_usd_t", "distance_km", "days", "table", "cell", "detour")
 
 
 def joined(parts: Sequence[RouteSet], tables: Sequence[Traced]) -> RouteSet:
@@ -152,6 +154,7 @@ class LaneRouter:
             days=table.days[o, d],
             table=np.full(len(lanes), number),
             cell=np.stack([o, d], axis=1),
+            detour=np.zeros(len(lanes), dtype=bool),
             uses={k: np.asarray(table.uses[k])[o, d] for k in watch},
         )
 

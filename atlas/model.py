@@ -211,6 +211,12 @@ def _number_rows(world: World) -> _Rows:
             rows.add("eol", str(c), lower=-np.inf, upper=float(t))
     for (c, g), t in world.demand.groupby(["market", "grade"])["demand_t"].sum().items():
         rows.add("market", str(c), str(g), lower=float(t), upper=float(t))
+    for release in world.releases:
+        rows.add("release", release.name, lower=-np.inf, upper=release.tonnes)
+    # A market takes a lower grade than it asked for where it may, whether it also wants that grade or not.
+    for (c, _), r in world.step_down.iterrows():
+        if ("market", str(c), str(r["to"])) not in rows.index:
+            rows.add("market", str(c), str(r["to"]))
     for _, s in world.stock.iterrows():
         rows.add("stock", str(s["country"]), lower=-np.inf, upper=float(s["max_t"]))
         rows.add("pr_least", str(s["country"]), lower=0.0, upper=np.inf)
@@ -328,18 +334,20 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
                 hits.append((("pr_least", store, ""), pr - world.parameter("ndpr_pr_min")))
                 hits.append((("pr_most", store, ""), world.parameter("ndpr_pr_max") - pr))
                 column("stock", i, e, hits)
+    for (c, g), r in world.step_down.iterrows():
+        hits = [(("market", str(c), str(g)), 1.0), (("market", str(c), str(r["to"])), -1.0)]
+        column("down", str(c), str(g), hits, upper=float(r["limit_t"]))
+    for release in world.releases:
+        for place, what, most, rows_hit in release.columns:
+            hits = [*rows_hit, (("release", release.name, ""), 1.0)]
+            column("release", place, f"{release.name}|{what}", hits, upper=most)
     steps = int(world.parameter("shortage_steps"))
-    for (c, g, k), t in world.demand.groupby(["market", "grade", "priority_class"])["demand_t"].sum().items():
+    for (pool, g, k), part in world.demand.groupby(["pool", "grade", "priority_class"]):
+        t = float(part["demand_t"].sum())
+        by_market = part.groupby("market")["demand_t"].sum()
+        hits = [(("market", str(m), str(g)), float(own) / t) for m, own in by_market.items()]
         for step in range(steps):
-            column(
-                "short",
-                str(c),
-                str(g),
-                [(("market", str(c), str(g)), 1.0)],
-                upper=float(t) / steps,
-                step=step,
-                priority_class=int(k),
-            )
+            column("short", str(pool), str(g), hits, upper=t / steps, step=step, priority_class=int(k))
     matrix = sparse.csc_matrix((values, (at_row, at_column)), shape=(len(rows.lower), len(table)))
     matrix.sum_duplicates()
     return pd.DataFrame(table), matrix

@@ -92,14 +92,27 @@ def _routes(state: State, used: np.ndarray, paths: dict[str, Path]) -> pd.DataFr
 
 
 def _shortage(world: World, other: pd.DataFrame) -> pd.DataFrame:
-    """Share each class's shortage in a market over its demand rows, pro rata (equal steps are equally short)."""
+    """Return demand rows with short_t and stepped_t, the tonnes met by the next lower grade.
+
+    Each class's shortage in a pool of markets falls on its demand rows pro rata (equal steps are equally short).
+    """
     d = world.demand.copy()
-    keys = ["market", "grade", "priority_class"]
+    keys = ["pool", "grade", "priority_class"]
     short = other[other["kind"] == "short"].groupby(["unit", "key", "priority_class"])["t"].sum().rename("short")
     short.index.names = keys
     total = d.groupby(keys)["demand_t"].transform("sum")
     found = d[keys].merge(short.reset_index(), on=keys, how="left")["short"].fillna(0.0).to_numpy()
     d["short_t"] = np.minimum(found * (d["demand_t"] / total).to_numpy(), d["demand_t"].to_numpy())
+    d["stepped_t"] = 0.0
+    for r in other[other["kind"] == "down"].itertuples():
+        at = d.index[(d["market"] == r.unit) & (d["grade"] == r.key)]
+        served = (d.loc[at, "demand_t"] - d.loc[at, "short_t"]).to_numpy()
+        first = np.minimum((d.loc[at, "demand_t"] * d.loc[at, "step_down_share"]).to_numpy(), served)
+        t = min(float(r.t), float(served.sum()))
+        if t <= first.sum():
+            d.loc[at, "stepped_t"] = first * (t / first.sum())
+        else:
+            d.loc[at, "stepped_t"] = first + (served - first) * ((t - first.sum()) / (served - first).sum())
     return d
 
 
@@ -127,7 +140,10 @@ def _flow_rows(world: World, lanes: pd.DataFrame, demand: pd.DataFrame) -> pd.Da
         part = scrap["t"] * world.scrap_mix.loc[scrap["grade"], e].to_numpy()
         rows.append(scrap[[*ends, *route]].assign(element=e, grade="", tonnes=part))
     magnets = lanes[lanes["commodity"] == "magnet"].drop(columns=["element"])
-    served = demand.assign(served_t=demand["demand_t"] - demand["short_t"])
+    own = demand.assign(served_t=demand["demand_t"] - demand["short_t"] - demand["stepped_t"])
+    stepped = demand[demand["stepped_t"] > 0]
+    lower = stepped.assign(served_t=stepped["stepped_t"], grade=stepped["grade"].map(world.grade_below))
+    served = pd.concat([own, lower], ignore_index=True)
     whole = served.groupby(["market", "grade"])["served_t"].transform("sum")
     served["part"] = (served["served_t"] / whole.where(whole > 0)).fillna(0.0)
     m = magnets.merge(

@@ -15,12 +15,16 @@ from atlas.world import ELEMENTS, World
 
 @dataclass(frozen=True)
 class LaneCap:
-    """At most `limit_t` over lanes (bool mask); where `thing` is set, over those of their routes that use it."""
+    """At most `limit_t` over lanes (bool mask); where `thing` is set, over those of their routes that use it.
+
+    `detours`: whether only ways round a ban count (True), only legal ones (False), or all (None).
+    """
 
     name: str
     lanes: np.ndarray
     limit_t: float
     thing: Thing | None = None
+    detours: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def restrict(
             if h.share == 1:
                 blocked |= mask
             else:
-                caps.append(LaneCap(h.spec, mask, (1 - h.share) * float(lane_t[mask].sum())))
+                caps.append(LaneCap(h.spec, mask, (1 - h.share) * float(lane_t[mask].sum()), detours=False))
         elif h.kind in ("port", "passage", "border"):
             thing = (h.kind, h.target)
             if h.share == 1:

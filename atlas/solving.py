@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from atlas.calibration import read_calibration, state_calibration
+from atlas.detour import detours
 from atlas.errors import SolverFailure
 from atlas.fair import share_evenly
 from atlas.frame import Frame, Limits, state
@@ -85,6 +86,10 @@ def solve_halted(
     surge = (limits["limit_t"] / limits["normal_t"].where(limits["normal_t"] > 0)).fillna(1.0).to_dict()
     r = restrict(world, scenario, blocs, lane_t, uses, surge)
     routes = _first_routes(router, r, watch)
+    evading = detours(router, r, scenario, blocs, lane_t, watch)
+    if evading:
+        routes = routes.plus(evading[0])
+        r = dataclasses.replace(r, caps=(*r.caps, *evading[1]))
     for _ in range(PRICING_ROUNDS):
         caps = [Cap(c.name, _cap_mask(c, routes), c.limit_t) for c in r.caps]
         programme = state(f, routes.options, Limits(r.unit_lost, caps))
@@ -136,6 +141,8 @@ def _lane_uses(router: LaneRouter, watch: list[Thing]) -> dict[Thing, np.ndarray
 
 def _cap_mask(cap: LaneCap, routes: RouteSet) -> np.ndarray:
     mask = cap.lanes[routes.lane]
+    if cap.detours is not None:
+        mask = mask & (routes.detour == cap.detours)
     return mask & routes.uses[cap.thing] if cap.thing else mask
 
 
@@ -163,7 +170,8 @@ def _priced(
         toll_of += tolls[c.name] * (c.lanes[found.lane] & found.uses[c.thing])  # type: ignore[index]
         toll_now += tolls[c.name] * (c.lanes[routes.lane] & routes.uses[c.thing])  # type: ignore[index]
     best = np.full(len(r.way_of_lane), np.inf)
-    np.minimum.at(best, routes.lane, routes.freight_usd_t + toll_now)
+    legal = ~routes.detour
+    np.minimum.at(best, routes.lane[legal], (routes.freight_usd_t + toll_now)[legal])
     better = found.freight_usd_t + toll_of < best[found.lane] - PRICING_TOLERANCE_USD_T
     return found.only(better) if better.any() else None
 

@@ -25,6 +25,21 @@ _LATER_ONLY = {"construction", "planned"}
 
 
 @dataclass(frozen=True)
+class Release:
+    """Stock let go once: at most `tonnes` over `uses`, which are (row kind, row a, row b, tonnes per tonne) by column.
+
+    `name` names it in rows and flows; `commodity` says what it is; `columns` holds (unit or market, element or grade,
+    most tonnes, hits) where hits are ((kind, a, b), coefficient) on rows of the programme.
+    """
+
+    name: str
+    commodity: str
+    country: str
+    tonnes: float
+    columns: tuple[tuple[str, str, float, tuple[tuple[tuple[str, str, str], float], ...]], ...]
+
+
+@dataclass(frozen=True)
 class World:
     """The sets and coefficients of one year.
 
@@ -32,7 +47,9 @@ class World:
     elements, grades, feeds, feeds_open, nd..tb shares of REO, new); `markets` by market id; `demand` has one row per
     demand row x grade (demand_id, country, market, sector, grade, demand_t, priority_class); `recipes` by
     (product, grade) with metal per tonne finished (NdPr, Dy, Tb) and swarf in REO; `scrap_mix` by grade with the
-    oxide part of each element; `lanes` is what `build_lanes` makes.
+    oxide part of each element; `lanes` is what `build_lanes` makes. `step_down` by (market, grade) has `to`, the next
+    lower grade, and limit_t, the capped part of the demand that may take it; `releases` is stock that a scenario lets
+    go (see `releases`). `pool` in demand names the market with which a row shares what is short.
     """
 
     year: int
@@ -45,6 +62,16 @@ class World:
     stock: pd.DataFrame
     targets: pd.DataFrame
     lanes: pd.DataFrame = field(repr=False)
+    grade_below: Mapping[str, str] = field(default_factory=dict)
+    releases: tuple["Release", ...] = ()
+
+    @property
+    def step_down(self) -> pd.DataFrame:
+        """Which (market, grade) may take the next lower grade: `to` and limit_t, sorted."""
+        d = self.demand.assign(limit_t=self.demand["demand_t"] * self.demand["step_down_share"])
+        part = d[d["limit_t"] > 0].groupby(["market", "grade"])["limit_t"].sum().reset_index()
+        part["to"] = part["grade"].map(self.grade_below)
+        return part[part["to"].notna()].set_index(["market", "grade"])[["to", "limit_t"]]
 
     def parameter(self, name: str) -> float:
         """Return one parameter by id; a missing one is a layer error."""
@@ -85,7 +112,7 @@ def build_world(
     world = World(
         year=year,
         units=units,
-        markets=pd.DataFrame(markets[["country", "name", "lon", "lat", "eol_reo_t"]]),
+        markets=pd.DataFrame(markets[["country", "name", "lon", "lat", "eol_reo_t"]]).assign(buyer=False),
         demand=demand,
         recipes=recipes,
         scrap_mix=scrap_mix,
@@ -93,6 +120,7 @@ def build_world(
         stock=layers.stock[layers.stock["year"].astype(int) == year] if len(layers.stock) else layers.stock,
         targets=layers.targets,
         lanes=pd.DataFrame(),
+        grade_below=_grade_below(layers.grades),
     )
     object.__setattr__(world, "lanes", build_lanes(world))
     return world
@@ -201,10 +229,18 @@ def _recipes(grades: pd.DataFrame, parameters: Mapping[str, float]) -> tuple[pd.
     return recipes, pd.DataFrame.from_dict(mix, orient="index", columns=list(ELEMENTS))
 
 
+def _grade_below(grades: pd.DataFrame) -> dict[str, str]:
+    """Return the grade that each grade may step down to."""
+    if "steps_down_to" not in grades:
+        return {}
+    return {str(g): str(to) for g, to in grades["steps_down_to"].fillna("").items() if to}
+
+
 def _demand(layers: Layers, markets: pd.DataFrame) -> pd.DataFrame:
     d = pd.DataFrame(layers.demand[["country", "sector", "demand_t"]]).sort_index()
     d = d.rename_axis("demand_id").reset_index()
-    s = layers.sector_grades.reset_index()[["sector", "grade", "share"]]
+    s = layers.sector_grades.reset_index().reindex(columns=["sector", "grade", "share", "step_down_share"])
+    s["step_down_share"] = s["step_down_share"].astype(float).fillna(0.0)
     d = d.merge(s, on="sector", how="left")
     if d["grade"].isna().any():
         missing = sorted(set(d.loc[d["grade"].isna(), "sector"]))
@@ -212,10 +248,11 @@ def _demand(layers: Layers, markets: pd.DataFrame) -> pd.DataFrame:
     d["demand_t"] = d["demand_t"].astype(float) * d["share"].astype(float)
     market_of = pd.Series(markets.index, index=markets["country"])
     d["market"] = d["country"].map(market_of)
+    d["pool"] = d["market"]
     d["priority_class"] = d["sector"].map(layers.sectors["priority_class"].astype(int)).astype(int)
     d = d[d["demand_t"] > 0]
     return d.sort_values(["demand_id", "grade"]).reset_index(drop=True)[
-        ["demand_id", "country", "market", "sector", "grade", "demand_t", "priority_class"]
+        ["demand_id", "country", "market", "sector", "grade", "demand_t", "priority_class", "pool", "step_down_share"]
     ]
 
 
@@ -243,6 +280,7 @@ def build_lanes(world: World) -> pd.DataFrame:
         parts.append(_cross([i for i in makers if e in made[i]], blenders + of["magnet"], "metal", element=e))
         parts.append(_cross(blenders + powder_recyclers, of["magnet"], "metal", element=e))
     sold = set(zip(world.demand["market"], world.demand["grade"], strict=True))
+    sold |= {(m, str(to)) for (m, _), to in world.step_down["to"].items()}
     for g in world.scrap_mix.index:
         plants = [i for i in of["magnet"] if g in u.at[i, "grades"]]
         parts.append(_cross(plants, [m for m in world.markets.index if (m, g) in sold], "magnet", grade=g))
