@@ -21,7 +21,7 @@ PRODUCTS_OF_STAGE = {
     "magnet": {"sintered", "bonded", "smco", "magnet", "none"},
     "recycling": {"oxide", "powder", "metal", "alloy", "magnet", "none"},
 }
-SHARES = ("nd_share", "pr_share", "dy_share", "tb_share")
+SHARES = ("nd_share", "pr_share", "dy_share", "tb_share")  # Sm may be left out: nothing is known of it then
 
 
 def check_layers(tables: dict[str, pd.DataFrame], schema: Schema) -> list[Finding]:
@@ -82,9 +82,9 @@ def _facility_problems(row: dict) -> Iterator[tuple[str, str]]:
     if stage in PRODUCTS_OF_STAGE and row["product"] and row["product"] not in PRODUCTS_OF_STAGE[stage]:
         expected = ", ".join(sorted(PRODUCTS_OF_STAGE[stage]))
         yield "product", f"is {row['product']!r}; expected one of {expected} at stage {stage}"
-    total = float(np.nansum([row[c] for c in SHARES]))
+    total = float(np.nansum([row[c] for c in (*SHARES, "sm_share")]))
     if total > 1 + 1e-9:
-        yield "nd_share", f"the shares of Nd, Pr, Dy and Tb sum to {total:g}; expected at most 1"
+        yield "nd_share", f"the shares of Nd, Pr, Dy, Tb and Sm sum to {total:g}; expected at most 1"
     if stage == "mine" and modelled and any(math.isnan(row[c]) for c in SHARES):
         missing = ", ".join(c for c in SHARES if math.isnan(row[c]))
         yield missing.split(",")[0], f"a modelled mine needs its basket; {missing} is empty"
@@ -110,7 +110,7 @@ def _demand(tables: dict[str, pd.DataFrame]) -> Iterator[Finding]:
     sectors = set(tables["sector_grades"]["sector"])
     for row in demand[~demand["sector"].isin(sectors)].to_dict("records"):
         yield Finding("demand", str(row["id"]), "sector", f"{row['sector']!r} has no row in sector_grades")
-    for layer, columns in (("markets", ["country"]), ("demand", ["country", "sector"])):
+    for layer, columns in (("markets", ["country"]), ("demand", ["country", "sector", "material"])):
         again = tables[layer][tables[layer].duplicated(columns)]
         for row in again.to_dict("records"):
             named = " ".join(str(row[c]) for c in columns)

@@ -1,7 +1,7 @@
 """The one programme of the atlas, stated as a sparse linear programme.
 
-Sets: units u (mine, separation, metal, magnet, recycling), markets c, grades g, elements e in Nd, Pr, Dy, Tb, mines m,
-lanes l = (commodity, element or grade or mine, from, to), routes r of a lane, shortage steps k.
+Sets: units u (mine, separation, metal, magnet, recycling), markets c, grades g, elements e in Nd, Pr, Dy, Tb, Sm,
+mines m, lanes l = (commodity, element or grade or mine, from, to), routes r of a lane, shortage steps k.
 
 Variables, tonnes a year (concentrate and scrap in contained REO, oxide in oxide, metal in metal, magnet finished):
   x[l,r]        flow of a lane over a route                     n[l]   part of a lane's flow above its 2024 flow
@@ -16,7 +16,8 @@ Constraints (rows):
   carb[m,c]     a cracking plant passes each mine's tonnes on
   ox[s,e]       recovery x sum of basket[m,e] x concentrate in (or recovery x mix[g,e] x scrap in) = oxide out + surplus
   met[t,e]      metal per oxide x oxide in = metal out + stock; strip casters and powder makers: metal in = metal out
-  mag[p,k]      metal in = sum over g of recipe[g,k] x make[p,g], k in NdPr, Dy, Tb; Pr between its bounds of NdPr
+  mag[p,k]      metal in = sum over g of recipe[g,k] x make[p,g], k of NdPr, Dy, Tb, Sm that its grades hold; Pr between
+                its bounds of NdPr
   grade[p,g]    make = sold;   swarf[p,g]   swarf[g] x make = scrap sold + loss;   eol[c]   scrap at most collected
   market[c,g]   delivered + shortage = demand
   home[p]       sales abroad - divert - surge <= sales abroad in 2024
@@ -38,9 +39,7 @@ import pandas as pd
 from scipy import sparse
 
 from atlas.solver import LinearProgramme
-from atlas.world import ELEMENTS, World
-
-RECIPE_KEYS: tuple[str, ...] = ("NdPr", "Dy", "Tb")
+from atlas.world import ELEMENTS, NDFEB_ELEMENTS, RECIPE_KEYS, World, recipe_key, recipe_of
 
 
 @dataclass(frozen=True)
@@ -188,22 +187,24 @@ def _number_rows(world: World) -> _Rows:
             for m in sorted(set(world.lanes.loc[(world.lanes["to_id"] == i), "mine"])):
                 rows.add("carb", str(i), m)
         elif stage in ("separation", "recycling"):
-            for e in unit["elements"] or ELEMENTS:
+            for e in unit["elements"] or NDFEB_ELEMENTS:
                 rows.add("ox", str(i), e)
         elif stage == "metal":
-            for e in unit["elements"] or ELEMENTS:
+            for e in unit["elements"] or NDFEB_ELEMENTS:
                 rows.add("met", str(i), e)
-            if product == "metal":
+            if product == "metal" and "Nd" in (unit["elements"] or NDFEB_ELEMENTS):
                 rows.add("pr_least", str(i), lower=0.0, upper=np.inf)
                 rows.add("pr_most", str(i), lower=0.0, upper=np.inf)
         elif stage == "magnet":
-            for k in RECIPE_KEYS:
+            needed = world.needs(str(i))
+            for k in needed:
                 rows.add("mag", str(i), k)
-            rows.add("pr_least", str(i), lower=0.0, upper=np.inf)
-            rows.add("pr_most", str(i), lower=0.0, upper=np.inf)
+            if "NdPr" in needed:
+                rows.add("pr_least", str(i), lower=0.0, upper=np.inf)
+                rows.add("pr_most", str(i), lower=0.0, upper=np.inf)
             for g in unit["grades"]:
                 rows.add("grade", str(i), g)
-                if product == "sintered":
+                if product != "bonded":
                     rows.add("swarf", str(i), g)
             rows.add("home", str(i), lower=-np.inf, upper=np.inf)
     for c, t in world.markets["eol_reo_t"].items():
@@ -260,7 +261,7 @@ def _lane_matrix(world: World, rows: _Rows) -> sparse.csc_matrix:
             entries.add(rows.find("ox", src, element), cols, -ratio)
             entries.add(rows.find("act", src), cols, ratio)
             entries.add(rows.find("met", dst, element), cols, 1.0)
-            key = ["NdPr" if e in ("Nd", "Pr") else e for e in element]
+            key = [recipe_key(e) for e in element]
             entries.add(rows.find("mag", dst, key), cols, 1.0)
             made_into = np.array([stage.get(i) == "magnet" for i in dst])
             _add_pr_bounds(entries, rows, dst, element, np.where(made_into, cols, -1), world)
@@ -315,20 +316,20 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
     for i, unit in u.iterrows():
         i = str(i)
         for g in unit["grades"]:
-            recipe = world.recipes.loc[("bonded" if unit["product"] == "bonded" else "sintered", g)]
+            recipe = world.recipes.loc[(recipe_of(unit["product"]), g)]
             hits = [(("act", i, ""), 1.0), (("grade", i, g), 1.0), (("swarf", i, g), float(recipe["swarf_reo_t"]))]
             column("make", i, g, hits + [(("mag", i, k), -float(recipe[k])) for k in RECIPE_KEYS])
-            if unit["product"] == "sintered":
+            if unit["product"] != "bonded":
                 column("loss", i, g, [(("swarf", i, g), -1.0)])
         if unit["stage"] == "magnet":
             column("divert", i, "", [(("home", i, ""), -1.0)])
         if unit["stage"] in ("separation", "recycling") and unit["product"] != "carbonate":
-            for e in unit["elements"] or ELEMENTS:
+            for e in unit["elements"] or NDFEB_ELEMENTS:
                 column("surplus", i, e, [(("ox", i, e), -1.0)])
     for _, s in world.stock.iterrows():
         makers = u.index[(u["country"] == s["country"]) & (u["product"] == "metal")]
         for i in map(str, makers):
-            for e in s["elements"]:
+            for e in (e for e in s["elements"] if ("met", i, e) in rows.index):
                 store, pr = str(s["country"]), float(e == "Pr")
                 hits = [(("met", i, e), -1.0), (("act", i, ""), 1.0), (("stock", store, ""), 1.0)]
                 hits.append((("pr_least", store, ""), pr - world.parameter("ndpr_pr_min")))

@@ -10,7 +10,7 @@ from atlas.halt import Halt
 from atlas.lane_routes import Thing, Way
 from atlas.routing import Closures
 from atlas.scenario import Scenario
-from atlas.world import ELEMENTS, World
+from atlas.world import ELEMENTS, World, recipe_key
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def covered(world: World, halt: Halt) -> np.ndarray:
     if not halt.elements:
         return np.isin(commodity, list(halt.commodities))
     holds = np.isin(lanes["element"].to_numpy(dtype=object), list(halt.elements))
-    key = ["NdPr" if e in ("Nd", "Pr") else e for e in halt.elements]
+    key = sorted({recipe_key(e) for e in halt.elements})
     content = world.recipes.loc["sintered"]
     rich = [g for g in content.index if (content.loc[g, key].to_numpy(dtype=float) > 0).any()]
     in_magnet = np.isin(lanes["grade"].to_numpy(dtype=object), rich)

@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
 from atlas.readback import Reading
-from atlas.world import ELEMENTS, STAGES, World
+from atlas.world import ELEMENTS, RECIPE_KEYS, STAGES, World, recipe_of
 
 
 def rounded(value: Any, digits: int = 6) -> Any:
@@ -106,10 +106,10 @@ def _by_element(world: World, r: Reading) -> dict[str, dict[str, dict[str, float
             out[stage][e] = _positive(made)
     made = r.make.rename("t").reset_index()
     made.columns = ["unit", "grade", "t"]
-    product = made["unit"].map(u["product"]).where(lambda p: p == "bonded", "sintered")
+    product = [recipe_of(p) for p in made["unit"].map(u["product"])]
     content = world.recipes.reindex(pd.MultiIndex.from_arrays([product, made["grade"]]))
     country = made["unit"].map(u["country"]).to_numpy()
-    for k in ("NdPr", "Dy", "Tb"):
+    for k in RECIPE_KEYS:
         out["magnet"][k] = _positive((made["t"] * content[k].to_numpy()).groupby(country).sum())
     return out
 
@@ -142,8 +142,8 @@ def throughput(lanes: pd.DataFrame) -> dict[str, dict[str, float]]:
 def origin_shares(world: World, r: Reading, bloc: frozenset[str]) -> dict[str, float]:
     """Return the part of the bloc's delivered magnets whose stage ran inside the bloc, by proportional trace.
 
-    Shares follow the mass of the four elements; recycled material is traced through its loop, end-of-life scrap counts
-    where it was collected, and recyclers count as the separation stage.
+    Shares follow the mass of the elements modelled; recycled material is traced through its loop, end-of-life scrap
+    counts where it was collected, and recyclers count as the separation stage.
     """
     lanes, u = r.lanes, world.units
     delivered = lanes[(lanes["commodity"] == "magnet") & lanes["to_country"].isin(bloc)]

@@ -14,12 +14,18 @@ import pandas as pd
 from atlas.errors import LayerError
 from atlas.layers import Layers
 
-ELEMENTS: tuple[str, ...] = ("Nd", "Pr", "Dy", "Tb")
+ELEMENTS: tuple[str, ...] = ("Nd", "Pr", "Dy", "Tb", "Sm")
+# What NdFeB magnets hold, and what a unit makes that does not say; Sm goes into samarium-cobalt alone.
+NDFEB_ELEMENTS: tuple[str, ...] = ("Nd", "Pr", "Dy", "Tb")
+# Metals as recipes count them: Nd and Pr are bought and blended as one.
+RECIPE_KEYS: tuple[str, ...] = ("NdPr", "Dy", "Tb", "Sm")
 COMMODITIES: tuple[str, ...] = ("concentrate", "oxide", "metal", "magnet", "scrap")
 STAGES: tuple[str, ...] = ("mine", "separation", "metal", "magnet", "recycling")
 CALIBRATED_YEAR = 2024
 # End-of-life magnets are older than today's mix and hotter than the cheap grades, which are rarely collected.
 END_OF_LIFE_GRADE = "SH"
+# A demand row names a material; a sector's grades are those of NdFeB.
+GRADE_OF_MATERIAL = {"smco": "SmCo"}
 _NEVER_RUNS = {"closed", "care_and_maintenance"}
 _LATER_ONLY = {"construction", "planned"}
 
@@ -44,9 +50,9 @@ class World:
     """The sets and coefficients of one year.
 
     `units` is indexed by facility id (stage, product, country, site, operator_ids, capacity_t, target_t, process_usd_t,
-    elements, grades, feeds, feeds_open, nd..tb shares of REO, new); `markets` by market id; `demand` has one row per
+    elements, grades, feeds, feeds_open, share of REO by element, new); `markets` by market id; `demand` has one row per
     demand row x grade (demand_id, country, market, sector, grade, demand_t, priority_class); `recipes` by
-    (product, grade) with metal per tonne finished (NdPr, Dy, Tb) and swarf in REO; `scrap_mix` by grade with the
+    (product, grade) with metal per tonne finished (RECIPE_KEYS) and swarf in REO; `scrap_mix` by grade with the
     oxide part of each element; `lanes` is what `build_lanes` makes. `step_down` by (market, grade) has `to`, the next
     lower grade, and limit_t, the capped part of the demand that may take it; `releases` is stock that a scenario lets
     go (see `releases`). `pool` in demand names the market with which a row shares what is short.
@@ -82,14 +88,20 @@ class World:
 
     @property
     def metal_per_oxide(self) -> np.ndarray:
-        """Tonnes of metal per tonne of oxide in ELEMENTS order, stoichiometric (4,)."""
+        """Tonnes of metal per tonne of oxide in ELEMENTS order, stoichiometric (5,)."""
         return np.array([self.parameter(f"metal_per_oxide_{e.lower()}") for e in ELEMENTS])
 
     @property
     def metal_yield(self) -> np.ndarray:
-        """Tonnes of metal a plant makes per tonne of oxide in ELEMENTS order, losses taken off (4,)."""
+        """Tonnes of metal a plant makes per tonne of oxide in ELEMENTS order, losses taken off (5,)."""
         light, heavy = self.parameter("metal_yield_ndpr"), self.parameter("metal_yield_dytb")
-        return self.metal_per_oxide * np.array([light, light, heavy, heavy])
+        return self.metal_per_oxide * np.array([light, light, heavy, heavy, self.parameter("metal_yield_sm")])
+
+    def needs(self, unit: str) -> tuple[str, ...]:
+        """Return the metals of RECIPE_KEYS that the grades of a magnet plant hold."""
+        row = self.units.loc[unit]
+        held = self.recipes.loc[[(recipe_of(str(row["product"])), g) for g in row["grades"]], list(RECIPE_KEYS)]
+        return tuple(k for k in RECIPE_KEYS if (held[k] > 0).any())
 
 
 def build_world(
@@ -211,20 +223,30 @@ def _process_costs(costs: pd.DataFrame) -> dict[tuple[str, str, str], float]:
     }
 
 
+def recipe_key(element: str) -> str:
+    """Return the recipe's word for an element."""
+    return "NdPr" if element in ("Nd", "Pr") else element
+
+
+def recipe_of(product: str) -> str:
+    """Return the recipe of a magnet plant's product: blanks are ground to shape, bonded magnets pressed."""
+    return "bonded" if product == "bonded" else "sintered"
+
+
 def _recipes(grades: pd.DataFrame, parameters: Mapping[str, float]) -> tuple[pd.DataFrame, pd.DataFrame]:
     finished = parameters["blank_to_finished"]
     pr = parameters["swarf_pr_in_ndpr"]
     m = np.array([parameters[f"metal_per_oxide_{e.lower()}"] for e in ELEMENTS])
     rows, mix = {}, {}
     for g, r in grades.sort_values("rank").iterrows():
-        blank = np.array([r["ndpr_t_per_t"], r["dy_t_per_t"], r["tb_t_per_t"]], dtype=float)
-        by_element = np.array([blank[0] * (1 - pr), blank[0] * pr, blank[1], blank[2]])
+        blank = np.array([float(r[f"{k.lower()}_t_per_t"]) for k in RECIPE_KEYS])
+        by_element = np.array([blank[0] * (1 - pr), blank[0] * pr, *blank[1:]])
         oxide = by_element / m
         rows["sintered", g] = [*(blank / finished), oxide.sum() * (1 / finished - 1)]
         # Bonded magnets are pressed to shape: powder and resin, no swarf to speak of.
         rows["bonded", g] = [*blank, 0.0]
         mix[g] = oxide / oxide.sum()
-    recipes = pd.DataFrame.from_dict(rows, orient="index", columns=["NdPr", "Dy", "Tb", "swarf_reo_t"])
+    recipes = pd.DataFrame.from_dict(rows, orient="index", columns=[*RECIPE_KEYS, "swarf_reo_t"])
     recipes.index = pd.MultiIndex.from_tuples(list(rows), names=["product", "grade"])
     return recipes, pd.DataFrame.from_dict(mix, orient="index", columns=list(ELEMENTS))
 
@@ -237,14 +259,21 @@ def _grade_below(grades: pd.DataFrame) -> dict[str, str]:
 
 
 def _demand(layers: Layers, markets: pd.DataFrame) -> pd.DataFrame:
-    d = pd.DataFrame(layers.demand[["country", "sector", "demand_t"]]).sort_index()
-    d = d.rename_axis("demand_id").reset_index()
+    d = pd.DataFrame(layers.demand[["country", "sector", "demand_t"]])
+    d["material"] = layers.demand.get("material", "")
+    d = d.sort_index().rename_axis("demand_id").reset_index()
     s = layers.sector_grades.reset_index().reindex(columns=["sector", "grade", "share", "step_down_share"])
-    s["step_down_share"] = s["step_down_share"].astype(float).fillna(0.0)
-    d = d.merge(s, on="sector", how="left")
+    apart = d[d["material"].isin(list(GRADE_OF_MATERIAL))]
+    d = d.drop(apart.index).merge(s, on="sector", how="left")
+    if len(apart):
+        d = pd.concat([d, apart.assign(grade=apart["material"].map(GRADE_OF_MATERIAL), share=1.0)])
+    d["step_down_share"] = d["step_down_share"].astype(float).fillna(0.0)
     if d["grade"].isna().any():
         missing = sorted(set(d.loc[d["grade"].isna(), "sector"]))
         raise LayerError([f"sector_grades.csv: no grades for sector `{x}`" for x in missing])
+    unknown = sorted(set(d["grade"]) - set(map(str, layers.grades.index)))
+    if unknown:
+        raise LayerError([f"grades.csv: no row `{x}`, which demand needs" for x in unknown])
     d["demand_t"] = d["demand_t"].astype(float) * d["share"].astype(float)
     market_of = pd.Series(markets.index, index=markets["country"])
     d["market"] = d["country"].map(market_of)
@@ -269,22 +298,22 @@ def build_lanes(world: World) -> pd.DataFrame:
     separators = [i for i in of["separation"] if product[i] == "oxide"]
     crackers = [i for i in of["separation"] if product[i] == "carbonate"]
     parts += _concentrate_lanes(u, of["mine"], separators, crackers)
-    makers = [i for i in of["metal"] if product[i] == "metal"]
-    blenders = [i for i in of["metal"] if product[i] in ("alloy", "powder")]
     oxide_recyclers = [i for i in of["recycling"] if product[i] == "oxide"]
-    powder_recyclers = [i for i in of["recycling"] if product[i] != "oxide"]
-    made = {i: u.at[i, "elements"] or ELEMENTS for i in u.index}
+    made = {i: u.at[i, "elements"] or NDFEB_ELEMENTS for i in u.index}
+    needed = {p: world.needs(p) for p in of["magnet"]}
     for e in ELEMENTS:
         sources = [i for i in separators + oxide_recyclers if e in made[i]]
-        parts.append(_cross(sources, [i for i in makers if e in made[i]], "oxide", element=e))
-        parts.append(_cross([i for i in makers if e in made[i]], blenders + of["magnet"], "metal", element=e))
-        parts.append(_cross(blenders + powder_recyclers, of["magnet"], "metal", element=e))
+        makers = [i for i in of["metal"] if product[i] == "metal" and e in made[i]]
+        parts.append(_cross(sources, makers, "oxide", element=e))
+        parts += _metal_lanes(u, e, made, [p for p in of["magnet"] if recipe_key(e) in needed[p]])
     sold = set(zip(world.demand["market"], world.demand["grade"], strict=True))
     sold |= {(m, str(to)) for (m, _), to in world.step_down["to"].items()}
     for g in world.scrap_mix.index:
         plants = [i for i in of["magnet"] if g in u.at[i, "grades"]]
         parts.append(_cross(plants, [m for m in world.markets.index if (m, g) in sold], "magnet", grade=g))
-        parts.append(_cross([i for i in plants if product[i] == "sintered"], of["recycling"], "scrap", grade=g))
+        # No recycler takes samarium-cobalt: its swarf is lost.
+        if not world.scrap_mix.at[g, "Sm"]:
+            parts.append(_cross([i for i in plants if product[i] != "bonded"], of["recycling"], "scrap", grade=g))
     collected = list(world.markets.index[world.markets["eol_reo_t"] > 0])
     parts.append(_cross(collected, of["recycling"], "scrap", grade=END_OF_LIFE_GRADE))
     lanes = pd.concat([p for p in parts if len(p)], ignore_index=True)
@@ -310,6 +339,30 @@ def _concentrate_lanes(
             parts.append(_cross([m], [c], "concentrate", mine=m))
             parts.append(_cross([c], _takers(u, c, mineral, separators), "concentrate", mine=m))
     return parts
+
+
+def _metal_lanes(
+    u: pd.DataFrame, element: str, made: Mapping[str, tuple[str, ...]], plants: list[str]
+) -> list[pd.DataFrame]:
+    """Return the lanes of one metal to `plants`, the magnet plants whose grades hold it.
+
+    Metal goes to strip casters, powder makers and sintered plants; alloy to sintered plants; powder to bonded ones,
+    recycled powder to both.
+    """
+    stage, product = u["stage"].to_dict(), u["product"].to_dict()
+    bonded = [p for p in plants if product[p] == "bonded"]
+    sintered = [p for p in plants if product[p] != "bonded"]
+    at_metal = [i for i in u.index if stage[i] == "metal" and element in made[i]]
+    metal, alloy, powder = ([i for i in at_metal if product[i] == p] for p in ("metal", "alloy", "powder"))
+    recycled = [i for i in u.index if stage[i] == "recycling" and product[i] != "oxide" and element in made[i]]
+    parts = [
+        (metal, alloy + powder + sintered),
+        (alloy, sintered),
+        (powder, bonded),
+        ([i for i in recycled if product[i] == "powder"], bonded),
+        (recycled, sintered),
+    ]
+    return [_cross(origins, targets, "metal", element=element) for origins, targets in parts]
 
 
 def _takers(u: pd.DataFrame, origin: str, mineral: str, separators: list[str]) -> list[str]:

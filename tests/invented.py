@@ -27,8 +27,8 @@ PENALTY = {1: 4000.0, 2: 1000.0, 3: 800.0}
 
 def _unit(i: str, stage: str, product: str, capacity: float, **more: Any) -> dict[str, Any]:
     country = "AAA" if i.startswith("a") else "BBB"
-    ore = {"nd_share": 0.15, "pr_share": 0.05, "dy_share": 0.0, "tb_share": 0.0} if stage == "mine" else {}
-    base = dict.fromkeys(("nd_share", "pr_share", "dy_share", "tb_share"), 0.0) | {
+    ore = {"nd_share": 0.15, "pr_share": 0.05} if stage == "mine" else {}
+    base = dict.fromkeys(("nd_share", "pr_share", "dy_share", "tb_share", "sm_share"), 0.0) | {
         "id": i, "site": i, "stage": stage, "product": product, "country": country, "operator_ids": ("maker",),
         "start_year": 2000.0, "end_year": np.nan, "status": "operating", "modelled": "yes", "capacity_t": capacity,
         "output_t": np.nan, "elements": ("Nd", "Pr"), "grades": (), "feeds": (), "feeds_text": "",
@@ -51,13 +51,13 @@ def layers(**changes: Any) -> SimpleNamespace:
     ]
     parameters = {
         "blank_to_finished": 1.0, "separation_recovery": 1.0, "swarf_recovery": 1.0, "swarf_pr_in_ndpr": 0.25,
-        "ndpr_pr_min": 0.15, "ndpr_pr_max": 0.30, "metal_yield_ndpr": 1.0, "metal_yield_dytb": 1.0, "surge_share": 0.2,
+        "ndpr_pr_min": 0.15, "ndpr_pr_max": 0.30, "metal_yield_ndpr": 1.0, "metal_yield_dytb": 1.0, "metal_yield_sm": 1.0, "surge_share": 0.2,
         "surge_premium_share": 0.25, "home_charge_usd_t": 100.0, "idle_usd_t_mine": 1.0, "idle_usd_t_separation": 1.0, "idle_usd_t_metal": 1.0, "idle_usd_t_magnet": 1.0, "shortage_steps": 2.0,
         "shortage_rise": 1.0, "target_weight_usd_t_feed": 0.0, "ramp_share_year_1": 0.3, "ramp_share_year_2": 0.6,
         "ramp_share_full": 0.9, "price_usd_t_concentrate": 0.0, "price_usd_t_magnet": 0.0, "price_usd_t_scrap": 0.0,
     }  # fmt: skip
-    parameters |= {f"metal_per_oxide_{e}": 1.0 for e in ("nd", "pr", "dy", "tb")}
-    parameters |= {f"price_usd_t_{c}_{e}": 0.0 for c in ("oxide", "metal") for e in ("nd", "pr", "dy", "tb")}
+    parameters |= {f"metal_per_oxide_{e}": 1.0 for e in ("nd", "pr", "dy", "tb", "sm")}
+    parameters |= {f"price_usd_t_{c}_{e}": 0.0 for c in ("oxide", "metal") for e in ("nd", "pr", "dy", "tb", "sm")}
     parameters |= {"friction_usd_t_magnet": 7.0} | {
         f"friction_usd_t_{c}": 5.0 for c in ("concentrate", "oxide", "metal", "scrap")
     }
@@ -72,7 +72,8 @@ def layers(**changes: Any) -> SimpleNamespace:
         "facilities": pd.DataFrame(units).set_index("id"),
         "parameters": pd.Series(parameters),
         "grades": pd.DataFrame(
-            {"rank": [1, 2], "ndpr_t_per_t": [0.25, 0.5], "dy_t_per_t": [0.0, 0.0], "tb_t_per_t": [0.0, 0.0]},
+            {"rank": [1, 2], "ndpr_t_per_t": [0.25, 0.5], "dy_t_per_t": [0.0, 0.0], "tb_t_per_t": [0.0, 0.0],
+             "sm_t_per_t": [0.0, 0.0]},
             index=pd.Index(grades, name="id"),
         ),
         "markets": pd.DataFrame(
