@@ -280,7 +280,7 @@ def serve(obj: dict[str, Any], host: str | None, port: int | None) -> int:
     """Serve the web atlas."""
     from waitress.server import create_server
 
-    from atlas import config, web
+    from atlas import config, solver_process, web
 
     settings = config.settings(host=host, port=port)
     try:
@@ -289,6 +289,7 @@ def serve(obj: dict[str, Any], host: str | None, port: int | None) -> int:
     except OSError as error:
         raise BadInput(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
     study = open_study(obj)
+    solver_process.use_process(settings.solver_process)
     app = web.create_app(study, settings)
     with timed("solved the baseline"):
         study.solve()

@@ -18,6 +18,7 @@ SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
     ("max_text_length", 200, "characters", "longest name or spec accepted in an address"),
     ("cache_outcomes", 32, "", "outcomes a running server remembers"),
     ("solve_time_limit_s", 60.0, "s", "time after which a solve is given up"),
+    ("solver_process", True, "", "whether a server solves in a process of its own, which may die without it"),
     ("solve_slots", 2, "", "solves that run at once in a server; more wait"),
     ("solve_queue", 8, "", "solves that may wait in a server; more are refused with 503"),
     ("solves_per_minute", 240, "", "new answers an address may ask for in a minute; more get 429; 0: no limit"),
@@ -44,6 +45,7 @@ class Settings:
     max_text_length: int = 200
     cache_outcomes: int = 32
     solve_time_limit_s: float = 60.0
+    solver_process: bool = True
     solve_slots: int = 2
     solve_queue: int = 8
     solves_per_minute: int = 240

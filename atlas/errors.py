@@ -72,6 +72,10 @@ class SolverFailure(NoAnswer, RuntimeError):
     """The solver stopped without an optimum."""
 
 
+class SolverTimeUp(SolverFailure, TimeoutError):
+    """The solver found no optimum within its time."""
+
+
 class WriteFailure(AtlasError, OSError):
     """A file could not be written whole."""
 

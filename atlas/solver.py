@@ -1,12 +1,27 @@
-"""One linear programme through HiGHS: dual simplex, one thread, fixed seed."""
+"""One linear programme through HiGHS: dual simplex, one thread, fixed seed; no answer leaves here unproved.
 
+`solve` runs HiGHS in this process, or through whatever `run_with` has set: a server keeps the solver in a process of
+its own (`solver_process`), so that a crash in compiled code costs one answer and not the server. That choice belongs to
+the running program, as its logging does: the answer is the same to the last bit either way, so it is no part of a study
+and no argument that every room would have to hand on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import highspy
 import numpy as np
-from scipy import sparse
 
-from atlas.errors import SolverFailure
+from atlas.errors import SolverFailure, SolverTimeUp
+
+if TYPE_CHECKING:  # the solver's own process needs no SciPy
+    from scipy import sparse
+
+# What an answer may miss its own programme by, relative to the size of the terms; HiGHS works to 1e-9.
+TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -24,16 +39,63 @@ class LinearProgramme:
 
 @dataclass(frozen=True)
 class Optimum:
-    """A solved programme: x (n,), row duals y (m,), reduced costs d (n,), objective (offset included)."""
+    """A solved programme: x (n,), row duals y (m,), reduced costs d (n,), objective (offset included).
+
+    `basic` says which columns, then which rows, are in the basis (n + m,); none where the solver did not say.
+    """
 
     x: np.ndarray
     y: np.ndarray
     d: np.ndarray
     objective: float
+    basic: np.ndarray
+
+
+Runner = Callable[[LinearProgramme, float], Optimum]
+_runner: Runner | None = None
+
+
+def run_with(runner: Runner | None) -> None:
+    """Let `solve` run through `runner` from now on, for all threads; None: in this process, as at the start."""
+    global _runner
+    _runner = runner
 
 
 def solve(lp: LinearProgramme, time_limit_s: float = 60.0) -> Optimum:
-    """Solve `lp`; raises SolverFailure when HiGHS does not prove an optimum or returns numbers that are not finite."""
+    """Solve `lp`.
+
+    Raises SolverTimeUp when `time_limit_s` is over, SolverFailure when there is no optimum, when the solver stops or
+    dies, or when what it returns is not the optimum of `lp`.
+    """
+    return (_runner or solve_here)(lp, time_limit_s)
+
+
+def solve_here(lp: LinearProgramme, time_limit_s: float = 60.0) -> Optimum:
+    """Solve `lp` in this process; see `solve`."""
+    try:
+        answer = highs(arrays_of(lp), time_limit_s)
+    except SolverFailure:
+        raise
+    except Exception as e:
+        raise SolverFailure(f"the solver stopped: {type(e).__name__}: {e}") from e
+    return proved(lp, answer)
+
+
+def arrays_of(lp: LinearProgramme) -> dict[str, np.ndarray]:
+    """Return a programme as the plain arrays that `highs` takes; the offset stays behind."""
+    real = {k: getattr(lp, k) for k in ("cost", "lower", "upper", "row_lower", "row_upper")} | {"value": lp.matrix.data}
+    whole = {"start": lp.matrix.indptr, "index": lp.matrix.indices}
+    return {k: np.asarray(v, dtype=np.float64) for k, v in real.items()} | {
+        k: np.asarray(v, dtype=np.int32) for k, v in whole.items()
+    }
+
+
+def highs(arrays: Mapping[str, np.ndarray], time_limit_s: float) -> dict[str, np.ndarray]:
+    """Run HiGHS on the arrays of a programme: x (n,), row duals y (m,), reduced costs d (n,), objective (1,), basis.
+
+    `basis` numbers the basic columns and, after them, rows (m,). Raises SolverTimeUp or SolverFailure where HiGHS
+    proves no optimum.
+    """
     h = highspy.Highs()
     for option, value in (
         ("output_flag", False),
@@ -48,28 +110,75 @@ def solve(lp: LinearProgramme, time_limit_s: float = 60.0) -> Optimum:
         ("dual_feasibility_tolerance", 1e-9),
     ):
         h.setOptionValue(option, value)
-    model = highspy.HighsLp()
-    model.num_col_, model.num_row_ = len(lp.cost), len(lp.row_lower)
-    model.col_cost_, model.col_lower_, model.col_upper_ = lp.cost, lp.lower, lp.upper
-    model.row_lower_, model.row_upper_ = lp.row_lower, lp.row_upper
-    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    model.a_matrix_.start_ = lp.matrix.indptr
-    model.a_matrix_.index_ = lp.matrix.indices
-    model.a_matrix_.value_ = lp.matrix.data
-    try:
-        passed = h.passModel(model)
-        ran = h.run()
-        status = h.getModelStatus()
-    except Exception as e:
-        raise SolverFailure(f"the solver stopped: {e}") from e
-    if (
-        passed == highspy.HighsStatus.kError
-        or ran == highspy.HighsStatus.kError
-        or status != highspy.HighsModelStatus.kOptimal
-    ):
+    a, n, m = arrays, len(arrays["cost"]), len(arrays["row_lower"])
+    # Arrays in one call: filling a HighsLp field by field goes number by number, 10 ms on the real programme.
+    passed = h.passModel(
+        n, m, len(a["value"]), int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize), 0.0,
+        a["cost"], a["lower"], a["upper"], a["row_lower"], a["row_upper"], a["start"], a["index"], a["value"],
+        np.zeros(n, dtype=np.int32),
+    )  # fmt: skip
+    ran = h.run()
+    status = h.getModelStatus()
+    if status == highspy.HighsModelStatus.kTimeLimit:
+        raise SolverTimeUp(f"no optimum within {time_limit_s:g} s")
+    if highspy.HighsStatus.kError in (passed, ran) or status != highspy.HighsModelStatus.kOptimal:
         raise SolverFailure(f"the solver found no optimum: {h.modelStatusToString(status)}")
     s = h.getSolution()
-    x, y, d = np.array(s.col_value), np.array(s.row_dual), np.array(s.col_dual)
-    if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(d).all()):
-        raise SolverFailure("the solver returned numbers that are not finite")
-    return Optimum(x, y, d, float(lp.cost @ x) + lp.offset)
+    found = {"x": s.col_value, "y": s.row_dual, "d": s.col_dual, "objective": [h.getInfo().objective_function_value]}
+    basis_known, basis = h.getBasicVariables()  # type: ignore[attr-defined]  # not in its stubs
+    if basis_known != highspy.HighsStatus.kOk:
+        basis = []
+    basis = np.array(basis, dtype=np.int32)
+    return {k: np.array(v, dtype=np.float64) for k, v in found.items()} | {
+        "basis": np.where(basis >= 0, basis, n - 1 - basis).astype(np.int32)  # HiGHS has row k as -1 - k
+    }
+
+
+def proved(lp: LinearProgramme, answer: Mapping[str, np.ndarray]) -> Optimum:
+    """Return what a solver answered as the optimum of `lp`, after checking that it is; raises SolverFailure if not.
+
+    Checked to TOLERANCE: lengths, finite numbers, bounds and rows, the objective, reduced costs, the duality gap.
+    """
+    n, m = len(lp.cost), len(lp.row_lower)
+    for name, shape in (("x", (n,)), ("y", (m,)), ("d", (n,)), ("objective", (1,))):
+        found = answer.get(name)
+        if found is None or found.shape != shape:
+            size = "nothing" if found is None else f"{found.size} numbers"
+            raise SolverFailure(f"the solver returned {size} for {name}; expected {shape[0]}")
+        if not np.isfinite(found).all():
+            raise SolverFailure("the solver returned numbers that are not finite")
+    x, y, d, basis = answer["x"], answer["y"], answer["d"], answer.get("basis", np.zeros(0, dtype=np.int32))
+    if len(basis) and (len(basis) != m or basis.min() < 0 or basis.max() >= n + m):
+        raise SolverFailure("the solver returned a basis that is none of its programme")
+    basic = np.zeros(n + m, dtype=bool)
+    basic[basis] = True
+    size = abs(lp.matrix)
+    worth = 1 + float(np.abs(lp.cost) @ np.abs(x))
+    value = float(lp.cost @ x)
+    if not (
+        _within(x, lp.lower, lp.upper, 1 + np.abs(x))
+        and _within(lp.matrix @ x, lp.row_lower, lp.row_upper, 1 + size @ np.abs(x))
+        and abs(float(answer["objective"][0]) - value) <= TOLERANCE * worth
+    ):
+        raise SolverFailure("the solver returned an answer that does not satisfy its own programme; nothing is shown")
+    price_size = 1 + np.abs(lp.cost) + size.T @ np.abs(y)
+    reduced = lp.cost - lp.matrix.T @ y
+    bound = _dual_value(d, lp.lower, lp.upper, price_size)
+    bound += _dual_value(y, lp.row_lower, lp.row_upper, 1 + np.abs(y).max(initial=0.0))
+    if not (np.abs(d - reduced) <= TOLERANCE * price_size).all() or not abs(value - bound) <= TOLERANCE * worth:
+        raise SolverFailure("the solver returned an answer that is not the optimum of its programme; nothing is shown")
+    return Optimum(x, y, d, value + lp.offset, basic)
+
+
+def _within(values: np.ndarray, low: np.ndarray, high: np.ndarray, size: np.ndarray) -> bool:
+    slack = TOLERANCE * size
+    return bool(((values >= low - slack) & (values <= high + slack)).all())
+
+
+def _dual_value(price: np.ndarray, low: np.ndarray, high: np.ndarray, size: np.ndarray | float) -> float:
+    """Return what prices are worth at the bounds they hold; minus infinity for a price on a bound that is not there."""
+    held = np.where(price > 0, low, high)
+    free = ~np.isfinite(held)
+    if (np.abs(price) > TOLERANCE * size)[free].any():
+        return -np.inf
+    return float(price[~free] @ held[~free])

@@ -15,6 +15,7 @@ from werkzeug.exceptions import NotFound as PathNotFound
 from atlas.config import Settings, data_dir
 from atlas.config import settings as read_settings
 from atlas.errors import AtlasError
+from atlas.solver_process import use_process
 from atlas.web_answers import Answers, Document
 from atlas.web_api import JSON_TYPE, api
 from atlas.web_errors import failure
@@ -163,6 +164,7 @@ def serve(study: Any, host: str | None = None, port: int | None = None, settings
     from waitress import serve as run
 
     settings = settings or read_settings(host=host, port=port)
+    use_process(settings.solver_process)
     run(
         create_app(study, settings),
         host=host or settings.host,

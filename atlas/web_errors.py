@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from werkzeug.exceptions import HTTPException
 
-from atlas.errors import AtlasError, BadInput, NoAnswer, SolverFailure, UnknownName
+from atlas.errors import AtlasError, BadInput, NoAnswer, SolverFailure, SolverTimeUp, UnknownName
 
 
 class NotFound(UnknownName):
@@ -36,7 +36,8 @@ STATUS: tuple[tuple[type[Exception], int], ...] = (
     (Overload, 503),
     (TimeUp, 504),
     (BadInput, 400),
-    (SolverFailure, 503),  # no optimum within the limits: as with an overload, a later try may do
+    (SolverTimeUp, 504),
+    (SolverFailure, 503),  # the solver died or answered nonsense: as with an overload, a later try may do
     (NoAnswer, 404),
     (RecursionError, 400),  # only deep input nests so far
 )
