@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from atlas.errors import BadInput, UnknownName, nearest
@@ -11,7 +11,8 @@ from atlas.layers import Layers
 from atlas.world import COMMODITIES, ELEMENTS, STAGES
 
 KINDS: tuple[str, ...] = ("country", "stage", "facility", "site", "operator", "port", "passage", "border")
-_ELEMENT_TOKENS: dict[str, tuple[str, ...]] = {e: (e,) for e in ELEMENTS} | {"NdPr": ("Nd", "Pr")}
+# What an element may be called -> the elements it means.
+ELEMENT_TOKENS: dict[str, tuple[str, ...]] = {e: (e,) for e in ELEMENTS} | {"NdPr": ("Nd", "Pr")}
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Halt:
 class Names:
     """Every name a scenario may use, by kind.
 
-    `hull_usd_t` is what a hull is worth in USD per gross tonne carried, None where the layers do not say.
+    `hull_usd_t` is what a hull is worth in USD per gross tonne carried, None where the layers do not say. `parameter`
+    has the unit of each; `demand_ids` and `market_ids` are taken, though no scenario names them.
     """
 
     facility: frozenset[str]
@@ -58,6 +60,10 @@ class Names:
     sector: frozenset[str]
     demand_country: frozenset[str]
     hull_usd_t: float | None = None
+    grade: frozenset[str] = frozenset()
+    parameter: Mapping[str, str] = field(default_factory=dict, hash=False)
+    demand_ids: frozenset[str] = frozenset()
+    market_ids: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, layers: Layers, borders: Iterable[str]) -> "Names":
@@ -75,14 +81,32 @@ class Names:
             sector=frozenset(map(str, layers.sectors.index)),
             demand_country=frozenset(map(str, layers.demand["country"])),
             hull_usd_t=float(hull) / float(carried) if hull is not None and carried else None,
+            grade=_ids(layers, "grades"),
+            parameter=_units(layers),
+            demand_ids=_ids(layers, "demand"),
+            market_ids=_ids(layers, "markets"),
         )
 
     def check(self, kind: str, name: str) -> str | None:
         """Return a problem text when `name` is not a known `kind`, else None."""
-        known: frozenset[str] = getattr(self, kind)
+        known: Collection[str] = getattr(self, kind)
         if name in known:
             return None
         return UnknownName(kind, name, nearest(name, sorted(known))).problems[0]
+
+
+def _ids(layers: Layers, table: str) -> frozenset[str]:
+    """Return the ids of a table; none where the layers lack it."""
+    found = getattr(layers, table, None)
+    return frozenset() if found is None else frozenset(map(str, found.index))
+
+
+def _units(layers: Layers) -> dict[str, str]:
+    """Return the unit of each parameter; "" where the layers hold values alone."""
+    rows = getattr(layers, "parameter_rows", None)
+    if rows is None or "unit" not in rows:
+        return dict.fromkeys(sorted(_ids(layers, "parameters")), "")
+    return {str(i): str(u) for i, u in rows["unit"].items()}
 
 
 def parse_halt(spec: str, names: Names) -> Halt:
@@ -155,10 +179,10 @@ def _filter(text: str, problems: list[str]) -> tuple[frozenset[str], frozenset[s
     for token in (t.strip() for t in text.split(",") if text.strip()):
         if token in COMMODITIES:
             commodities.add(token)
-        elif token in _ELEMENT_TOKENS:
-            elements.update(_ELEMENT_TOKENS[token])
+        elif token in ELEMENT_TOKENS:
+            elements.update(ELEMENT_TOKENS[token])
         else:
-            known = [*COMMODITIES, *_ELEMENT_TOKENS]
+            known = [*COMMODITIES, *ELEMENT_TOKENS]
             problems += UnknownName("commodity or element", token, nearest(token, known) or known).problems
     return frozenset(commodities), frozenset(elements)
 

@@ -6,7 +6,6 @@ scenario to the model is in `restriction`.
 
 import dataclasses
 import datetime as dt
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +14,28 @@ from typing import Any
 
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.halt import Halt, Names, merge, parse_halt
+from atlas.scenario_rows import day_of, in_force, known_fields, number, shown, tables, texts, unknown, word
+from atlas.scenario_tables import (
+    Buyer,
+    Contract,
+    StockRelease,
+    buyer_rows,
+    contract_rows,
+    draw_of,
+    parameters_of,
+    priority_rows,
+    stock_rows,
+    transshipment_of,
+    with_own_facilities,
+)
 from atlas.way import MOST_SURCHARGE_USD_T, summed
 from atlas.world import COMMODITIES
 
-_TABLES = ("halt", "licence", "surcharge", "tariff", "facility", "demand", "priority")
-_FIELDS = {"name", "note", "start", "days", "open", "transit", *_TABLES}
-_LATER = {"stock", "buyer", "contract"}
+__all__ = ["Buyer", "Contract", "Scenario", "StockRelease", "Surcharge", "from_dict", "from_specs", "read_file"]
+
+_TABLES = ("halt", "licence", "surcharge", "tariff", "facility", "demand", "buyer", "contract", "stock", "priority")
+_CHANGES = (*_TABLES, "open", "transshipment", "draw", "parameters")
+_FIELDS = {"name", "note", "start", "days", "transit", *_CHANGES}
 _AMOUNTS = {"usd_t": MOST_SURCHARGE_USD_T, "hull_value_pct": 100.0}  # of a surcharge: how it is given, and at most
 
 
@@ -52,6 +67,10 @@ class Scenario:
     """A scenario: dated halts and whatever else changes.
 
     `halts` are those in force on `on`, merged and sorted; so are `surcharges`, though all of one passage are paid.
+    `contracts` have not ended and `stocks` are released by `on`; `dropped` says in words what is not in force.
+    `transshipment` lets goods go on by way of third countries, those of `via` or, where it is empty, any. `draw` is the
+    seed of a draw of uncertain capacities, outputs and baskets, None for none. `parameters` are values by id that hold
+    in place of the layer's, each in the unit of its row there. Rows of `priority` have a `sector` or a `buyer`.
     """
 
     name: str = "halts"
@@ -67,6 +86,13 @@ class Scenario:
     facilities: tuple[Mapping[str, Any], ...] = ()
     demand: tuple[Mapping[str, Any], ...] = ()
     priority: tuple[Mapping[str, Any], ...] = ()
+    buyers: tuple[Buyer, ...] = ()
+    contracts: tuple[Contract, ...] = ()
+    stocks: tuple[StockRelease, ...] = ()
+    transshipment: bool = False
+    via: frozenset[str] = frozenset()
+    draw: int | None = None
+    parameters: tuple[tuple[str, float], ...] = ()
     dropped: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -80,10 +106,16 @@ class Scenario:
         return summed((s.passage, s.usd_t) for s in self.surcharges)
 
     @property
+    def only_halts(self) -> bool:
+        """Whether nothing but halts changes (nothing at all included), so that the laws about the objective hold."""
+        tables = (self.tariffs, self.facilities, self.demand, self.priority, self.buyers, self.contracts, self.stocks)
+        more = (self.opened, self.charges, self.transshipment, self.parameters, self.draw is not None)
+        return not any((*tables, *more))
+
+    @property
     def is_baseline(self) -> bool:
         """Whether nothing at all changes."""
-        changes = (self.halts, self.opened, self.charges, self.tariffs, self.facilities, self.demand, self.priority)
-        return not any(changes)
+        return self.only_halts and not self.halts
 
     def plus(self, halts: Iterable[Halt]) -> "Scenario":
         """Return this scenario with more halts."""
@@ -103,6 +135,13 @@ class Scenario:
                 self.facilities,
                 self.demand,
                 self.priority,
+                self.buyers,
+                self.contracts,
+                self.stocks,
+                self.transshipment,
+                sorted(self.via),
+                self.draw,
+                self.parameters,
             )
         )
 
@@ -119,7 +158,7 @@ def read_file(path: str | Path, names: Names, *, on: dt.date | None = None) -> S
         raw = tomllib.loads(p.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadInput(f"no scenario file {path}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as e:
+    except (OSError, ValueError, RecursionError) as e:  # a ValueError: not UTF-8, not TOML, a number of 5,000 digits
         raise BadInput(f"scenario {p.name}: {e}") from None
     return from_dict({"name": p.stem} | raw, names, on=on)
 
@@ -129,59 +168,55 @@ def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None
     if not isinstance(raw, Mapping):
         raise BadInput(f"scenario: expected an object, found {type(raw).__name__}")
     problems: list[str] = []
-    for field_name in sorted(set(map(str, raw)) - _FIELDS):
-        if field_name in _LATER:
-            problems.append(
-                f"`{field_name}`: this version answers {', '.join(_TABLES[:-1])} and {_TABLES[-1]} only"
-            )
-        else:
-            problems += UnknownName("scenario field", field_name, nearest(field_name, sorted(_FIELDS))).problems
-    start = _date(raw.get("start"), "start", problems)
+    for name in sorted({word(k) for k in raw} - _FIELDS):
+        problems += UnknownName("scenario field", name, nearest(name, sorted(_FIELDS))).problems
+    start = day_of(raw.get("start"), "start", problems)
     day = on or start
     days = raw.get("days")
     if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 0 < days <= 36500):
-        problems.append(f"days: expected a whole number of days over 0, found {days!r}")
-    tables = {t: _tables(raw.get(t), t, problems) for t in _TABLES}
+        problems.append(f"days: expected a whole number of days over 0, found {shown(days)}")
+    rows = {t: tables(raw.get(t), t, problems) for t in _TABLES}
     halts: list[Halt] = []
     dropped: list[str] = []
     for text in ("name", "note"):
         if text in raw and not isinstance(raw[text], str):
             problems.append(f"{text}: expected a text, found {type(raw[text]).__name__}")
-    whole = raw.get("transit") is True
+    whole = _yes(raw.get("transit"), "transit", problems)
     transit: set[str] = set()
-    for n, row in enumerate(tables["halt"], 1):
+    for n, row in enumerate(rows["halt"], 1):
         halt = _halt_row(row, n, names, problems)
         if halt is None:
             continue
-        if not _in_force(row, f"halt {n}", day, problems):
+        if not in_force(row, f"halt {n}", day, problems):
             dropped.append(halt.spec)
             continue
-        if row.get("transit") or (whole and halt.kind == "country"):
+        if _yes(row.get("transit"), f"halt {n}: transit", problems) or (whole and halt.kind == "country"):
             if halt.kind != "country" or halt.share != 1:
                 problems.append(f"halt {n}: transit goes with a country's exports halted whole, not {halt.spec}")
             transit.add(halt.spec)
         halts.append(halt)
-    for n, row in enumerate(tables["licence"], 1):
+    for n, row in enumerate(rows["licence"], 1):
         halt = _licence_row(row, n, names, problems)
-        if halt and _in_force(row, f"licence {n}", day, problems):
+        if halt and in_force(row, f"licence {n}", day, problems):
             halts.append(halt)
-    opened = frozenset(_texts(raw.get("open")))
+    opened = frozenset(texts(raw.get("open")))
     for o in sorted(opened):
         problems += [p for p in [names.check("passage", o)] if p]
-    surcharges, later = _surcharge_rows(tables["surcharge"], names, day, problems)
+    surcharges, later = _surcharge_rows(rows["surcharge"], names, day, problems)
     dropped += [s.words for s in later]
-    tariffs = _tariff_rows(tables["tariff"], names, day, problems)
-    demand = _demand_rows(tables["demand"], names, problems)
-    priority = _priority_rows(tables["priority"], names, problems)
-    if (
-        not empty_ok
-        and not problems
-        and not (halts or dropped or opened or surcharges or tariffs or tables["facility"] or demand or priority)
-    ):
-        problems.append(f"the scenario changes nothing: expected {', '.join(_TABLES)} or open")
+    tariffs = _tariff_rows(rows["tariff"], names, day, problems)
+    demand = _demand_rows(rows["demand"], names, problems)
+    wider = with_own_facilities(names, rows["facility"])
+    buyers = buyer_rows(rows["buyer"], wider, problems)
+    contracts, ended = contract_rows(rows["contract"], wider, buyers, day, problems)
+    stocks, unreleased = stock_rows(rows["stock"], wider, day, problems)
+    priority = priority_rows(rows["priority"], names, buyers, problems)
+    transshipment, via = transshipment_of(raw.get("transshipment"), names, problems)
+    draw = draw_of(raw.get("draw"), problems)
+    parameters = parameters_of(raw.get("parameters"), names, problems)
     if problems:
         raise BadInput(problems)
-    return Scenario(
+    made = Scenario(
         name=str(raw.get("name", "scenario"))[:200],
         note=str(raw.get("note", "")),
         start=start,
@@ -192,51 +227,31 @@ def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None
         opened=opened,
         surcharges=surcharges,
         tariffs=tariffs,
-        facilities=tuple(tables["facility"]),
+        facilities=tuple(rows["facility"]),
         demand=demand,
         priority=priority,
-        dropped=tuple(sorted(dropped)),
+        buyers=tuple(b for b in buyers.values() if b),
+        contracts=contracts,
+        stocks=stocks,
+        transshipment=transshipment,
+        via=via,
+        draw=draw,
+        parameters=parameters,
+        dropped=tuple(sorted([*dropped, *ended, *unreleased])),
     )
+    if not empty_ok and made.is_baseline and not (made.surcharges or made.dropped):
+        raise BadInput(f"the scenario changes nothing: expected {', '.join(_CHANGES[:-1])} or {_CHANGES[-1]}")
+    return made
 
 
-def _tables(value: Any, name: str, problems: list[str]) -> list[Mapping[str, Any]]:
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(v, Mapping) for v in value):
-        inside = type(value[0]).__name__ if isinstance(value, list) and value else type(value).__name__
-        problems.append(f"{name}: expected a list of tables, found {inside}")
-        return []
-    return list(value)
-
-
-def _date(value: Any, where: str, problems: list[str]) -> dt.date | None:
-    if value is None or value == "":
-        return None
-    if isinstance(value, dt.datetime):
-        return value.date()
-    if isinstance(value, dt.date):
-        return value
-    try:
-        return dt.date.fromisoformat(str(value))
-    except ValueError:
-        problems.append(f"{where}: expected a date YYYY-MM-DD, found {value!r}")
-        return None
-
-
-def _in_force(row: Mapping[str, Any], where: str, day: dt.date | None, problems: list[str]) -> bool:
-    begin, end = _date(row.get("from"), f"{where}: from", problems), _date(row.get("to"), f"{where}: to", problems)
-    if begin and end and end < begin:
-        problems.append(f"{where}: `to` {end} lies before `from` {begin}")
-    return day is None or ((begin is None or begin <= day) and (end is None or day <= end))
-
-
-def _unknown_fields(row: Mapping[str, Any], known: set[str], where: str, problems: list[str]) -> None:
-    for k in sorted(set(map(str, row)) - known):
-        problems.append(f"{where}: " + UnknownName("field", k, nearest(k, sorted(known))).problems[0])
+def _yes(value: Any, where: str, problems: list[str]) -> bool:
+    if value is not None and not isinstance(value, bool):
+        problems.append(f"{where}: expected true or false, found {shown(value)}")
+    return value is True
 
 
 def _halt_row(row: Mapping[str, Any], n: int, names: Names, problems: list[str]) -> Halt | None:
-    _unknown_fields(row, {"spec", "from", "to", "instrument", "source", "transit", "note"}, f"halt {n}", problems)
+    known_fields(row, ("spec", "from", "to", "instrument", "transit"), f"halt {n}", problems)
     if not isinstance(row.get("spec"), str):
         problems.append(f"halt {n}: expected `spec`, a text such as country:CHN/magnet")
         return None
@@ -248,23 +263,12 @@ def _halt_row(row: Mapping[str, Any], n: int, names: Names, problems: list[str])
 
 
 def _licence_row(row: Mapping[str, Any], n: int, names: Names, problems: list[str]) -> Halt | None:
-    known = {
-        "exporter",
-        "importer",
-        "commodities",
-        "elements",
-        "share_granted",
-        "delay_days",
-        "from",
-        "to",
-        "source",
-        "note",
-    }
-    _unknown_fields(row, known, f"licence {n}", problems)
-    granted = _number(row, "share_granted", f"licence {n}", problems, low=0.0, high=1.0)
-    tokens = [*_texts(row.get("commodities")), *_texts(row.get("elements"))]
-    to = str(row.get("importer") or "")
-    spec = f"country:{row.get('exporter')}" + (f":{to}" if to not in ("", "*") else "")
+    known = ("exporter", "importer", "commodities", "elements", "share_granted", "delay_days", "from", "to")
+    known_fields(row, known, f"licence {n}", problems)
+    granted = number(row, "share_granted", f"licence {n}", problems, low=0.0, high=1.0)
+    tokens = [*texts(row.get("commodities")), *texts(row.get("elements"))]
+    to = word(row.get("importer") or "")
+    spec = f"country:{word(row.get('exporter'))}" + (f":{to}" if to not in ("", "*") else "")
     if granted is None or granted >= 1:
         return None
     try:
@@ -274,22 +278,6 @@ def _licence_row(row: Mapping[str, Any], n: int, names: Names, problems: list[st
         return None
 
 
-def _texts(value: Any) -> list[str]:
-    if value is None or value == "":
-        return []
-    return [str(v) for v in value] if isinstance(value, (list, tuple)) else re.split(r"[;,]\s*", str(value))
-
-
-def _number(
-    row: Mapping[str, Any], name: str, where: str, problems: list[str], *, low: float, high: float
-) -> float | None:
-    value = row.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        problems.append(f"{where}: {name}: expected a number from {low:g} to {high:g}, found {value!r}")
-        return None
-    return float(value)
-
-
 def _surcharge_rows(
     rows: list[Mapping[str, Any]], names: Names, day: dt.date | None, problems: list[str]
 ) -> tuple[tuple[Surcharge, ...], list[Surcharge]]:
@@ -297,20 +285,20 @@ def _surcharge_rows(
     found: dict[bool, list[Surcharge]] = {True: [], False: []}
     for n, row in enumerate(rows, 1):
         where, before = f"surcharge {n}", len(problems)
-        _unknown_fields(row, {"passage", *_AMOUNTS, "from", "to", "source", "note"}, where, problems)
+        known_fields(row, ("passage", *_AMOUNTS, "from", "to"), where, problems)
         passage = row.get("passage")
         if not isinstance(passage, str) or not passage:
             problems.append(f"{where}: expected `passage`, an id such as suez")
         elif problem := names.check("passage", passage):
             problems.append(f"{where}: {problem}")
-        given = {k: _number(row, k, where, problems, low=0.0, high=most) for k, most in _AMOUNTS.items()
+        given = {k: number(row, k, where, problems, low=0.0, high=most) for k, most in _AMOUNTS.items()
                  if row.get(k) is not None}  # fmt: skip
         if len(given) != 1:
             amounts = "both" if given else "neither"
             problems.append(f"{where}: expected one of usd_t and hull_value_pct, found {amounts}")
         elif "hull_value_pct" in given and names.hull_usd_t is None:
             problems.append(f"{where}: hull_value_pct: the layers hold no value of a hull; expected usd_t")
-        holds = _in_force(row, where, day, problems)
+        holds = in_force(row, where, day, problems)
         if len(problems) == before:
             pct = given.get("hull_value_pct")
             usd_t = given.get("usd_t") if pct is None else pct / 100 * (names.hull_usd_t or 0.0)
@@ -324,19 +312,15 @@ def _tariff_rows(
     kept = []
     for n, row in enumerate(rows, 1):
         where = f"tariff {n}"
-        _unknown_fields(
-            row, {"importer", "exporter", "commodity", "rate_pct", "from", "to", "note", "source"}, where, problems
-        )
-        rate = _number(row, "rate_pct", where, problems, low=0.0, high=1000.0)
+        known_fields(row, ("importer", "exporter", "commodity", "rate_pct", "from", "to"), where, problems)
+        rate = number(row, "rate_pct", where, problems, low=0.0, high=1000.0)
         for side in ("importer", "exporter"):
-            name = str(row.get(side, "*"))
+            name = word(row.get(side, "*"))
             if name != "*" and name not in names.country and name not in names.bloc:
-                problems.append(
-                    f"{where}: " + UnknownName("country or bloc", name, nearest(name, names.country)).problems[0]
-                )
+                unknown("country or bloc", name, names.country | names.bloc, where, problems)
         if row.get("commodity") not in COMMODITIES:
-            problems.append(f"{where}: " + UnknownName("commodity", str(row.get("commodity")), COMMODITIES).problems[0])
-        if _in_force(row, where, day, problems) and rate is not None:
+            unknown("commodity", row.get("commodity"), COMMODITIES, where, problems)
+        if in_force(row, where, day, problems) and rate is not None:
             kept.append(dict(row))
     return tuple(kept)
 
@@ -344,22 +328,10 @@ def _tariff_rows(
 def _demand_rows(rows: list[Mapping[str, Any]], names: Names, problems: list[str]) -> tuple[Mapping[str, Any], ...]:
     for n, row in enumerate(rows, 1):
         where = f"demand {n}"
-        _unknown_fields(row, {"country", "sector", "change_pct", "note", "source"}, where, problems)
-        _number(row, "change_pct", where, problems, low=-100.0, high=1000.0)
+        known_fields(row, ("country", "sector", "change_pct"), where, problems)
+        number(row, "change_pct", where, problems, low=-100.0, high=1000.0)
         for kind, key in (("demand_country", "country"), ("sector", "sector")):
-            name = str(row.get(key, "*"))
+            name = word(row.get(key, "*"))
             if name != "*" and name not in getattr(names, kind):
-                problems.append(f"{where}: " + UnknownName(key, name, nearest(name, getattr(names, kind))).problems[0])
-    return tuple(dict(r) for r in rows)
-
-
-def _priority_rows(rows: list[Mapping[str, Any]], names: Names, problems: list[str]) -> tuple[Mapping[str, Any], ...]:
-    for n, row in enumerate(rows, 1):
-        where = f"priority {n}"
-        _unknown_fields(row, {"sector", "class", "note", "source"}, where, problems)
-        problem = names.check("sector", str(row.get("sector")))
-        if problem:
-            problems.append(f"{where}: {problem}")
-        if row.get("class") not in (1, 2, 3):
-            problems.append(f"{where}: class: expected 1, 2 or 3, found {row.get('class')!r}")
+                unknown(key, name, getattr(names, kind), where, problems)
     return tuple(dict(r) for r in rows)

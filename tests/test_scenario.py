@@ -120,7 +120,9 @@ def test_a_licence_is_a_share_withheld() -> None:
         ({"halt": "country:CHN"}, "list of tables"),
         ({"demand": [{"country": "USA", "sector": "cars", "change_pct": 5}]}, "sector"),
         ({"tariff": [{"importer": "USA", "commodity": "magnets", "rate_pct": 10}]}, "commodity"),
-        ({"buyer": [{"id": "x"}]}, "this version answers"),
+        ({"buyer": [{"id": "x"}]}, "buyer 1: lon: expected a number"),
+        ({"transit": "yes", "halt": [{"spec": "country:CHN"}]}, "transit: expected true or false"),
+        ({"halt": [{"spec": "country:CHN", "transit": 1}]}, "halt 1: transit: expected true or false"),
         ({"open": ["northern-sea-rute"], "halt": []}, "northern-sea-route"),
     ],
 )  # fmt: skip
