@@ -1,4 +1,4 @@
-"""Layers as a scenario changes them: new or altered facilities, demand up or down, other priorities."""
+"""Layers as a scenario changes them: facilities, demand up or down, other priorities, other behaviour."""
 
 import dataclasses
 
@@ -14,7 +14,10 @@ from atlas.schema import check_table
 
 
 def changed_layers(layers: Layers, scenario: Scenario) -> Layers:
-    """Return layers with the scenario's facilities, demand and priorities; raises BadInput with all problems."""
+    """Return layers with the scenario's facilities, demand, priorities and parameters.
+
+    Raises BadInput with all problems.
+    """
     facilities = _facilities(layers, scenario)
     demand = layers.demand.copy()
     for d in scenario.demand:
@@ -24,9 +27,14 @@ def changed_layers(layers: Layers, scenario: Scenario) -> Layers:
                 hit &= demand[key] == d[key]
         demand.loc[hit, "demand_t"] *= 1 + float(d["change_pct"]) / 100
     sectors = layers.sectors.copy()
-    for p in scenario.priority:
+    for p in (p for p in scenario.priority if "sector" in p):
         sectors.loc[str(p["sector"]), "priority_class"] = int(p["class"])
-    return dataclasses.replace(layers, facilities=facilities, demand=demand, sectors=sectors)
+    parameters = layers.parameters.copy()
+    for name, value in scenario.parameters:
+        parameters[name] = value
+    return dataclasses.replace(
+        layers, facilities=facilities, demand=demand, sectors=sectors, parameters=parameters
+    )
 
 
 def _facilities(layers: Layers, scenario: Scenario) -> gpd.GeoDataFrame:

@@ -23,9 +23,13 @@ HIDEABLE = ("oxide", "metal", "magnet")
 class ViaHub(Traced):
     """Paths over two tables, by way of the hub that is cheapest for each pair."""
 
-    def __init__(self, first: Table, second: Table, hubs: np.ndarray) -> None:
+    def __init__(self, first: Table, second: Table, hubs: np.ndarray, countries: Sequence[str]) -> None:
         super().__init__(first)
-        self.second, self.hubs = second, hubs
+        self.second, self.hubs, self.countries = second, hubs, countries
+
+    def hub(self, origin: int, destination: int) -> str:
+        """Return the country of the hub that a cell goes by."""
+        return self.countries[int(self.hubs[origin, destination])]
 
     def path(self, origin: int, destination: int) -> Path:
         """Return the path of one cell, both legs as one."""
@@ -129,5 +133,5 @@ def detours(
                 uses={t: np.asarray(first.uses[t])[o, k] | np.asarray(second.uses[t])[k, d] for t in watch},
             )
         )
-        tables.append(ViaHub(first, second, best))
+        tables.append(ViaHub(first, second, best, [str(m.at[i, "country"]) for i in hubs]))
     return joined(parts, tables), caps

@@ -42,6 +42,10 @@ class Traced:
             self._paths[cell] = self.table.trace(origin, destination)
         return self._paths[cell]
 
+    def hub(self, origin: int, destination: int) -> str:
+        """Return the third country that a cell goes by to evade a ban; none does here."""
+        return ""
+
 
 @dataclass(frozen=True)
 class RouteSet:
@@ -72,6 +76,11 @@ class RouteSet:
         """Trace one option's path."""
         o, d = self.cell[option]
         return self.tables[self.table[option]].path(int(o), int(d))
+
+    def hub(self, option: int) -> str:
+        """Return the third country that an option goes by to evade a ban, "" for a plain route."""
+        o, d = self.cell[option]
+        return self.tables[self.table[option]].hub(int(o), int(d))
 
     def plus(self, other: "RouteSet") -> "RouteSet":
         """Return both sets' options, `other` after these."""

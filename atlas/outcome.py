@@ -11,11 +11,15 @@ from scipy import sparse
 from shapely import LineString
 
 from atlas.certificate import check_arrays
+from atlas.confidence import confidence_share
 from atlas.halt_words import describe
 from atlas.layers import Layers
+from atlas.model import Skeleton
+from atlas.prices import nested, prices
 from atlas.readback import FLOW_COLUMNS, Reading, changes, read
 from atlas.routing import Router
 from atlas.scenario import Scenario
+from atlas.solver import LinearProgramme, Optimum
 from atlas.solving import State
 from atlas.summary import replaced, rounded, sentence, state_summary
 from atlas.world import World
@@ -26,7 +30,8 @@ class Solved:
     """One state of one world, solved and read back, with its certificate.
 
     `arrays` is the programme with its primal and dual, as stored for `--check`; `empty_caps` names partial halts of
-    what carries nothing. Route tables are let go once read: they are most of a state's memory.
+    what carries nothing; `confidence_c_share` says what part of the throughput rests on estimates, in all and by stage.
+    Route tables are let go once read: they are most of a state's memory.
     """
 
     world: World
@@ -34,14 +39,26 @@ class Solved:
     router: Router
     certificate: Mapping[str, float]
     arrays: Mapping[str, Any] = field(repr=False)
+    skeleton: Skeleton = field(repr=False)
+    lp: LinearProgramme = field(repr=False)
+    optimum: Optimum = field(repr=False)
+    confidence_c_share: Mapping[str, float] = field(default_factory=dict)
     empty_caps: tuple[str, ...] = ()
     _summaries: dict[frozenset[str], dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def summary(self, bloc: frozenset[str], usgs_share: pd.Series) -> dict[str, Any]:
         """Return S of the contract for a bloc's countries; made once for each bloc."""
         if bloc not in self._summaries:
-            self._summaries[bloc] = rounded(state_summary(self.world, self.reading, bloc, usgs_share))
+            made = state_summary(self.world, self.reading, bloc, usgs_share)
+            made["confidence_c_share"] = dict(self.confidence_c_share)
+            made["prices_usd_t"], made["price_kinks"] = nested(self.prices)
+            self._summaries[bloc] = rounded(made)
         return self._summaries[bloc]
+
+    @cached_property
+    def prices(self) -> pd.DataFrame:
+        """What one more tonne is worth, by commodity, element or grade and place; see `prices.prices`."""
+        return prices(self.skeleton, self.lp, self.optimum, self.reading.lanes)
 
 
 @dataclass(frozen=True)
@@ -164,7 +181,19 @@ def certify(state: State) -> dict[str, float]:
     return check_arrays(programme_arrays(state))
 
 
-def solved(world: World, state: State, router: Router) -> Solved:
+def solved(world: World, state: State, layers: Layers, skeleton: Skeleton, router: Router) -> Solved:
     """Read a state back and certify it."""
     caps = state.restriction.empty_caps if state.restriction else ()
-    return Solved(world, read(world, state), router, certify(state), programme_arrays(state), caps)
+    reading = read(world, state)
+    return Solved(
+        world=world,
+        reading=reading,
+        router=router,
+        certificate=certify(state),
+        arrays=programme_arrays(state),
+        skeleton=skeleton,
+        lp=state.programme.lp,
+        optimum=state.optimum,
+        confidence_c_share=confidence_share(world, reading, layers),
+        empty_caps=caps,
+    )

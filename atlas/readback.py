@@ -15,7 +15,7 @@ from atlas.world import ELEMENTS, World
 LEAST_FLOW_T = 1e-6
 FLOW_COLUMNS: tuple[str, ...] = (
     "state", "commodity", "element", "grade", "from_id", "from_country", "to_id", "to_country", "tonnes", "distance_km",
-    "days", "cost_usd_t", "passages", "ports", "borders", "route_id", "tariff_usd_t",
+    "days", "cost_usd_t", "passages", "ports", "borders", "route_id", "tariff_usd_t", "via",
 )  # fmt: skip
 
 
@@ -53,7 +53,8 @@ def read(world: World, state: State) -> Reading:
     demand = _shortage(world, other)
     units = _units(world, state, other)
     make = other[other["kind"] == "make"].set_index(["unit", "key"])["t"]
-    flows = pd.concat([_flow_rows(world, lanes, demand), _closing_rows(world, lanes, other, make)], ignore_index=True)
+    moved = pd.concat([lanes, _released(world, other)], ignore_index=True)
+    flows = pd.concat([_flow_rows(world, moved, demand), _closing_rows(world, moved, other, make)], ignore_index=True)
     keys = ["commodity", "element", "grade", "from_id", "to_id", "route_id"]
     flows = flows.sort_values(keys, kind="stable").reset_index(drop=True)
     return Reading(
@@ -85,10 +86,28 @@ def _routes(state: State, used: np.ndarray, paths: dict[str, Path]) -> pd.DataFr
                 ";".join(path.ports),
                 ";".join(path.borders),
                 route_id,
+                state.routes.hub(option),
             )
         )
-    names = ["distance_km", "days", "cost_usd_t", "tariff_usd_t", "passages", "ports", "borders", "route_id"]
+    names = ["distance_km", "days", "cost_usd_t", "tariff_usd_t", "passages", "ports", "borders", "route_id", "via"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _released(world: World, other: pd.DataFrame) -> pd.DataFrame:
+    """Return stock that is let go as lanes without a way: it lies where it is used."""
+    rows = []
+    of = {r.name: r for r in world.releases}
+    country = world.units["country"].to_dict() | world.markets["country"].to_dict()
+    for r in other[other["kind"] == "release"].itertuples():
+        name, _, what = str(r.key).partition("|")
+        commodity, place = of[name].commodity, str(r.unit)
+        row: dict[str, object] = dict.fromkeys(("element", "grade", "mine", "passages", "ports", "borders"), "")
+        row |= dict.fromkeys(("distance_km", "days", "cost_usd_t", "tariff_usd_t"), 0.0)
+        row |= {"commodity": commodity, "from_id": name, "to_id": place, "t": float(r.t), "route_id": "", "via": ""}
+        row |= {"from_country": of[name].country or country[place], "to_country": country[place], "lane": -1}
+        kind = {"magnet": "grade", "concentrate": "mine"}.get(commodity, "element")
+        rows.append(row | {kind: what})
+    return pd.DataFrame(rows)
 
 
 def _shortage(world: World, other: pd.DataFrame) -> pd.DataFrame:
@@ -131,9 +150,10 @@ def _units(world: World, state: State, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def _flow_rows(world: World, lanes: pd.DataFrame, demand: pd.DataFrame) -> pd.DataFrame:
-    route = ["distance_km", "days", "cost_usd_t", "tariff_usd_t", "passages", "ports", "borders", "route_id"]
+    route = ["distance_km", "days", "cost_usd_t", "tariff_usd_t", "passages", "ports", "borders", "via", "route_id"]
     ends = ["commodity", "element", "grade", "from_id", "from_country", "to_id", "to_country"]
-    plain = lanes[~lanes["commodity"].isin(["magnet", "scrap"])]
+    to_plant = lanes["to_id"].isin(world.units.index)
+    plain = lanes[~lanes["commodity"].isin(["magnet", "scrap"]) | (to_plant & (lanes["commodity"] == "magnet"))]
     rows = [plain[[*ends, *route]].assign(tonnes=plain["t"])]
     scrap = lanes[lanes["commodity"] == "scrap"]
     for e in ELEMENTS:
@@ -171,13 +191,19 @@ def _closing_rows(world: World, lanes: pd.DataFrame, other: pd.DataFrame, make: 
     booked = u[
         (u["stage"].isin(["separation", "recycling"]) & (u["product"] != "carbonate")) | (u["product"] == "metal")
     ]
-    into, out = _element_flows(world, lanes, "to_id"), _element_flows(world, lanes, "from_id")
+    # A maker's own stock is let go beside what it makes, and is no input of it.
+    own = (lanes["lane"] == -1) & (lanes["commodity"] == lanes["to_id"].map(u["product"]))
+    into, out = _element_flows(world, lanes[~own], "to_id"), _element_flows(world, lanes, "from_id")
+    stock = lanes[own].pivot_table(index="to_id", columns="element", values="t", aggfunc="sum")
     kept = other[other["kind"].isin(["surplus", "stock"])].pivot_table(
         index="unit", columns="key", values="t", aggfunc="sum"
     )
-    into, out, kept = (x.reindex(index=booked.index, columns=list(ELEMENTS)).fillna(0.0) for x in (into, out, kept))
+    into, out, kept, stock = (
+        x.reindex(index=booked.index, columns=list(ELEMENTS)).fillna(0.0) for x in (into, out, kept, stock)
+    )
     smelts = (booked["stage"] == "metal").to_numpy()
     left = into.to_numpy() * np.where(smelts[:, None], world.metal_per_oxide, 1.0) - out.to_numpy() - kept.to_numpy()
+    left += stock.to_numpy()
     for n, i in enumerate(booked.index):
         rows += [
             ("metal" if smelts[n] else "oxide", e, str(i), "loss", float(left[n, k])) for k, e in enumerate(ELEMENTS)
@@ -186,7 +212,7 @@ def _closing_rows(world: World, lanes: pd.DataFrame, other: pd.DataFrame, make: 
     f = f.groupby(["commodity", "element", "from_id", "to_id"], as_index=False)["tonnes"].sum()
     f = f[f["tonnes"] > LEAST_FLOW_T]
     f["from_country"] = f["from_id"].map(u["country"])
-    f = f.assign(grade="", to_country="", passages="", ports="", borders="", route_id="")
+    f = f.assign(grade="", to_country="", passages="", ports="", borders="", route_id="", via="")
     for c in ("distance_km", "days", "cost_usd_t", "tariff_usd_t"):
         f[c] = 0.0
     return f[[c for c in FLOW_COLUMNS if c != "state"]]

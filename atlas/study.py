@@ -12,45 +12,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from atlas import local_access, memory, network
-from atlas.changed_layers import changed_layers
 from atlas.config import Settings
 from atlas.config import settings as read_settings
+from atlas.draw import drawn_layers
 from atlas.errors import BadInput, UnknownName, nearest
-from atlas.frame import Frame, frame
 from atlas.halt import Names
-from atlas.lane_routes import LaneRouter
 from atlas.layers import Layers, open_layers
-from atlas.model import Baseline, Skeleton, skeleton
+from atlas.model import Baseline
 from atlas.outcome import Outcome, Solved, solved
 from atlas.routing import Router
 from atlas.scenario import Scenario, from_dict, from_specs, read_file
 from atlas.solving import State, calibrate, open_routes, solve_halted, solve_open
+from atlas.stage import Ground, Stage, changes_the_world, duties, ground_of, stage_of, with_stocks
 from atlas.trunk_graph import trunk_graph
 from atlas.way import known_borders
-from atlas.world import CALIBRATED_YEAR, World, build_world
+from atlas.world import CALIBRATED_YEAR, build_world
 
 FIRST_YEAR, LAST_YEAR = 2015, 2040
-
-
-@dataclasses.dataclass(frozen=True)
-class _Stage:
-    """A world ready to be solved: its skeleton and its lane router."""
-
-    world: World
-    skeleton: Skeleton
-    router: LaneRouter
-
-    def frame(self, baseline: Baseline) -> Frame:
-        """Return the programme of this world with nothing halted; made once for a baseline."""
-        if self._frames.get("of") is not baseline:
-            self._frames.update(of=baseline, frame=frame(self.skeleton, baseline))
-        return self._frames["frame"]
-
-    _frames: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+DRAWS_KEPT = 2  # drawn studies in memory, each with its own calibration
 
 
 class Study:
@@ -73,7 +55,8 @@ class Study:
         self._added = added & frozenset(map(str, layers.facilities.index))
         self._lock = threading.RLock()
         self._outcomes: OrderedDict[tuple[str, str], Outcome] = OrderedDict()
-        self._solved: OrderedDict[str, Solved] = OrderedDict()
+        self._solved: OrderedDict[str, tuple[Solved, Solved, tuple[str, ...]]] = OrderedDict()
+        self._draws: OrderedDict[int, Study] = OrderedDict()
 
     @cached_property
     def router(self) -> Router:
@@ -98,11 +81,12 @@ class Study:
         return {b: self.layers.bloc(b) for b in self.layers.bloc_names}
 
     @cached_property
-    def _calibrated(self) -> _Stage:
+    def _calibrated(self) -> Stage:
         fitted = self.layers
         if self._added:
             fitted = dataclasses.replace(fitted, facilities=fitted.facilities.drop(sorted(self._added)))
-        return self._stage(fitted, CALIBRATED_YEAR, self.router)
+        world = build_world(fitted, CALIBRATED_YEAR)
+        return stage_of(world, self.router, duties(fitted, self.blocs, world, CALIBRATED_YEAR))
 
     @cached_property
     def calibration(self) -> Baseline:
@@ -120,22 +104,41 @@ class Study:
             return made
 
     @cached_property
-    def _own(self) -> _Stage:
+    def _own(self) -> Stage:
         if self.year == CALIBRATED_YEAR and not self._added:
             return self._calibrated
-        return self._stage(self.layers, self.year, self.router, added=self._added)
+        world = build_world(self.layers, self.year, self._added)
+        return stage_of(world, self.router, duties(self.layers, self.blocs, world, self.year))
 
     @cached_property
     def _before(self) -> State:
         with self._lock:
-            stage = self._own
-            return solve_open(stage.frame(self.calibration), stage.router, self.settings.solve_time_limit_s)
+            return self._solve_open(Ground(self._own, self.calibration))
+
+    def _solve_open(self, ground: Ground) -> State:
+        frame = ground.stage.frame(ground.calibration)
+        return solve_open(frame, ground.stage.router, self.settings.solve_time_limit_s)
 
     @cached_property
     def baseline(self) -> Solved:
         """The state of this year without halts."""
         with self._lock:
-            return solved(self._own.world, self._before, self.router)
+            return self._read(self._own, self._before)
+
+    def _read(self, stage: Stage, state: State) -> Solved:
+        return solved(stage.world, state, self.layers, stage.skeleton, stage.router.router)
+
+    def drawn(self, seed: int) -> "Study":
+        """Return this study with what is uncertain in its layers drawn by `seed`; the last few are remembered."""
+        with self._lock:
+            if seed not in self._draws:
+                made = Study(drawn_layers(self.layers, seed), self.year, self.settings, self._added)
+                # Where things are, and what leads there, is not drawn.
+                made.__dict__.update(router=self.router, local_roads=self.local_roads, names=self.names)
+                self._draws[seed] = made
+                while len(self._draws) > DRAWS_KEPT:
+                    self._draws.popitem(last=False)
+            return self._draws[seed]
 
     def solve(
         self,
@@ -195,88 +198,59 @@ class Study:
         return read_file(path, self.names, on=on)
 
     def _answer(self, question: Scenario, bloc: str) -> Outcome:
-        baseline = self.baseline
-        halted = baseline if question.is_baseline else self._halted(question)
-        notes = [f"{d}: not in force on {question.on}" for d in question.dropped]
-        notes += [f"{s.words}: paid at each crossing" for s in question.surcharges]
-        notes += [f"{s}: goods in transit are stopped too" for s in sorted(question.transit)]
-        notes += [f"{n}: nothing of it moves in the baseline, so nothing is allowed" for n in halted.empty_caps]
-        tuned = self.calibration.tuned
+        home = self if question.draw is None else self.drawn(question.draw)
+        baseline, halted, notes = home._states(dataclasses.replace(question, draw=None))
+        told = [d if ": " in d and "ended" in d else f"{d}: not in force on {question.on}" for d in question.dropped]
+        told += [f"{s.words}: paid at each crossing" for s in question.surcharges]
+        told += [f"{s}: goods in transit are stopped too" for s in sorted(question.transit)]
+        told += [f"{n}: nothing of it moves in the baseline, so nothing is allowed" for n in halted.empty_caps]
+        if question.transshipment:
+            told.append("transshipment is on: banned goods may pass third countries, up to a share of their trade")
+        tuned = home.calibration.tuned
         if self.year != CALIBRATED_YEAR:
             tuned = (f"extrapolated from {CALIBRATED_YEAR} to {self.year}", *tuned)
+        if question.draw is not None:
+            tuned = (f"draw {question.draw} of what is uncertain; calibrated anew", *tuned)
         if self._added:
             tuned = (*tuned, f"{len(self._added)} units laid over the shipped ones take no part in the fit")
         return Outcome(
-            layers=self.layers,
+            layers=home.layers,
             scenario=question,
             year=self.year,
             bloc=bloc,
             bloc_countries=self.blocs[bloc],
             tuned=tuned,
-            notes=tuple(notes),
+            notes=(*told, *notes),
             baseline=baseline,
             halted=halted,
         )
 
-    def _halted(self, question: Scenario) -> Solved:
-        if question.key in self._solved:
+    def _states(self, question: Scenario) -> tuple[Solved, Solved, tuple[str, ...]]:
+        """Return both states of a question, and what to tell of how they were made."""
+        if question.is_baseline:
+            return self.baseline, self.baseline, ()
+        with self._lock:
+            if question.key not in self._solved:
+                self._solved[question.key] = self._solve_question(question)
+                while len(self._solved) > self.settings.cache_outcomes:
+                    self._solved.popitem(last=False)
             return self._solved[question.key]
-        stage, before = self._own, self._before
-        if question.facilities or question.demand or question.tariffs or question.priority:
-            layers = changed_layers(self.layers, question)
-            points = {
-                str(i): (float(r.lon), float(r.lat), str(r.country))
-                for i, r in layers.facilities.iterrows()
-                if i not in self.layers.facilities.index
-            }
-            router = self.router.attach(points) if points else self.router
-            given = {str(f["id"]): f for f in question.facilities}
-            added = self._added | (frozenset(given) - frozenset(map(str, self.layers.facilities.index)))
-            changed = frozenset(i for i, f in given.items() if {"output_t", "capacity_t"} & set(f)) - added
-            stage = self._stage(layers, self.year, router, question.tariffs, added, changed)
-            before = solve_open(stage.frame(self.calibration), stage.router, self.settings.solve_time_limit_s)
-        state = solve_halted(
-            stage.frame(self.calibration),
-            stage.router,
-            question,
-            self.blocs,
-            before,
-            self.settings.solve_time_limit_s,
-        )
-        answer = solved(stage.world, state, stage.router.router)
-        self._solved[question.key] = answer
-        while len(self._solved) > self.settings.cache_outcomes:
-            self._solved.popitem(last=False)
-        return answer
 
-    def _stage(
-        self,
-        layers: Layers,
-        year: int,
-        router: Router,
-        tariffs: Sequence[Mapping[str, Any]] = (),
-        added: frozenset[str] = frozenset(),
-        changed: frozenset[str] = frozenset(),
-    ) -> _Stage:
-        world = build_world(layers, year, added, changed)
-        return _Stage(world, skeleton(world), LaneRouter(world, router, self._tariffs(world, year, tariffs)))
-
-    def _tariffs(self, world: World, year: int, added: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """Return duty in USD/t by lane: that of mid-year, plus a scenario's."""
-        table = self.layers.tariff_table(dt.date(year, 7, 1))
-        lanes = world.lanes
-        pairs = lanes.groupby(["to_country", "from_country", "commodity"], sort=False).ngroup().to_numpy()
-        first = lanes[["to_country", "from_country", "commodity"]].iloc[np.unique(pairs, return_index=True)[1]]
-        duty = [0.0 if k[0] == k[1] else table.get(k, 0.0) for k in first.itertuples(index=False, name=None)]
-        rate = np.array(duty)[pairs]
-        for t in added:
-            hit = (lanes["commodity"] == t["commodity"]) & (lanes["from_country"] != lanes["to_country"])
-            for side, column in (("importer", "to_country"), ("exporter", "from_country")):
-                name = str(t.get(side, "*"))
-                if name != "*":
-                    hit &= lanes[column].isin(self.blocs.get(name, frozenset({name})))
-            rate = rate + float(t["rate_pct"]) * hit.to_numpy()
-        return rate / 100 * lanes["price_usd_t"].to_numpy(dtype=float)
+    def _solve_question(self, q: Scenario) -> tuple[Solved, Solved, tuple[str, ...]]:
+        stands = (self.layers, self.year, self.router, self.calibration, self.blocs, self._added, q)
+        ground, before, baseline = Ground(self._own, self.calibration), self._before, self.baseline
+        if changes_the_world(q):
+            ground = ground_of(*stands)
+            before = self._solve_open(ground)
+        if q.buyers or q.contracts:
+            # A buyer is in both states, so the baseline is that of the world with it and nothing else.
+            alone = ground_of(*stands, buyers_only=True)
+            baseline = self._read(alone.stage, self._solve_open(alone))
+        ground = with_stocks(ground, q, ground.stage.router.tariff_usd_t)
+        frame = ground.stage.frame(ground.calibration)
+        limit = self.settings.solve_time_limit_s
+        state = solve_halted(frame, ground.stage.router, q, self.blocs, before, limit)
+        return baseline, self._read(ground.stage, state), ground.notes
 
     def route(self, a: str | tuple[float, float], b: str | tuple[float, float], **how: Any) -> Any:
         """Return the best path between two places; see `Router.route`. A site stands for the first of its units."""

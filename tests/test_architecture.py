@@ -23,12 +23,13 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("way", "alternatives", "route_finder", "routing", "route_check"),
     ("world", "solver", "solver_process", "model", "lane_routes", "calibration", "frame", "fair"),
     ("certificate",),
-    ("halt", "halt_words", "scenario_rows", "scenario_tables", "scenario", "restriction", "detour", "solving", "readback", "summary", "changed_layers", "outcome", "memory"),
+    ("halt", "halt_words", "scenario_rows", "scenario_tables", "scenario", "restriction", "detour", "solving", "readback", "prices", "confidence", "draw", "summary", "changed_layers", "buyers", "releases", "stage", "outcome", "memory"),
     ("stored",),
     ("study",),
-    ("export_files", "export_geojson", "export_network", "export", "export_route", "render_style", "render_words", "render_arcs", "render_data", "render_map", "render", "render_route_words", "render_route"),
-    ("web_errors", "web_query", "web_route_query", "web_answers", "web_api", "web_pages", "web_route", "web_openapi", "web"),
-    ("cli_text", "cli_about", "cli_roads", "cli_shell", "cli"),
+    ("closure", "published", "validation"),
+    ("export_files", "export_geojson", "export_network", "export", "export_route", "render_style", "render_words", "render_arcs", "render_data", "render_map", "render", "render_route_words", "render_route", "render_validation"),
+    ("web_errors", "web_query", "web_route_query", "web_answers", "web_api", "web_pages", "web_route", "web_validate", "web_openapi", "web"),
+    ("cli_text", "cli_about", "cli_roads", "cli_shell", "cli_validate", "cli"),
     ("build_countries", "build_overlay", "build_water", "build_sea", "build_lanes", "build_gaps", "build_land", "build_network"),  # commands of their own, for layers/
     ("__main__",),
 )
