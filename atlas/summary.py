@@ -106,8 +106,8 @@ def _by_element(world: World, r: Reading) -> dict[str, dict[str, dict[str, float
             out[stage][e] = _positive(made)
     made = r.make.rename("t").reset_index()
     made.columns = ["unit", "grade", "t"]
-    product = [recipe_of(p) for p in made["unit"].map(u["product"])]
-    content = world.recipes.reindex(pd.MultiIndex.from_arrays([product, made["grade"]]))
+    recipe = [recipe_of(p) for p in made["unit"].map(u["product"])]
+    content = world.recipes.reindex(pd.MultiIndex.from_arrays([recipe, made["grade"]]))
     country = made["unit"].map(u["country"]).to_numpy()
     for k in RECIPE_KEYS:
         out["magnet"][k] = _positive((made["t"] * content[k].to_numpy()).groupby(country).sum())

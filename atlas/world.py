@@ -6,6 +6,7 @@ or halts. Units: tonnes a year; concentrate in contained REO, oxide in oxide, me
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -99,9 +100,15 @@ class World:
 
     def needs(self, unit: str) -> tuple[str, ...]:
         """Return the metals of RECIPE_KEYS that the grades of a magnet plant hold."""
-        row = self.units.loc[unit]
-        held = self.recipes.loc[[(recipe_of(str(row["product"])), g) for g in row["grades"]], list(RECIPE_KEYS)]
-        return tuple(k for k in RECIPE_KEYS if (held[k] > 0).any())
+        recipe = recipe_of(str(self.units.at[unit, "product"]))
+        held = {k for g in self.units.at[unit, "grades"] for k in self._held[recipe, str(g)]}
+        return tuple(k for k in RECIPE_KEYS if k in held)
+
+    @cached_property
+    def _held(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """The metals that each recipe holds any of."""
+        rows = zip(self.recipes.index, self.recipes[list(RECIPE_KEYS)].to_numpy() > 0, strict=True)
+        return {key: tuple(k for k, some in zip(RECIPE_KEYS, row, strict=True) if some) for key, row in rows}
 
 
 def build_world(
