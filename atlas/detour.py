@@ -105,7 +105,8 @@ def detours(
         frozenset().union(*(c.opened for c in shut)),
     )
     surcharges = dict(scenario.charges)
-    parts, tables = [], []
+    parts: list[RouteSet] = []
+    tables: list[Traced] = []
     for commodity in HIDEABLE:
         at = np.flatnonzero(evaded & (lanes["commodity"] == commodity).to_numpy())
         if not len(at):

@@ -211,7 +211,10 @@ def _more_routes(f: Frame, options: Options, more: np.ndarray) -> _More:
     route_cost = options.cost_usd_t[more] * s.tie[lane] + f.correction_usd_t[lane]
     legal = ~options.detour[more] if options.detour is not None else np.ones(len(more), dtype=bool)
     pieces = [("new", np.arange(len(more)), route_cost + f.friction_usd_t[lane], np.full(len(more), np.inf))]
-    rows, row_upper, at_base, at_own = [], [], [], []
+    rows: list[tuple[str, str]] = []
+    row_upper: list[float] = []
+    at_base: list[tuple[int, int]] = []
+    at_own: list[tuple[int, int]] = []
     start = len(more)
     for name, t, place, breach in (
         ("old", f.old_t, f.old, 0.0),
