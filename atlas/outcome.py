@@ -1,7 +1,8 @@
 """An answer: two states side by side, with everything that maps, files and pages show of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -96,6 +97,7 @@ class Outcome:
                 "name": self.scenario.name,
                 "halts": list(self.scenario.specs),
                 "surcharges": [s.to_json() for s in self.scenario.surcharges],
+                **_beyond_halts(self.scenario),
                 "year": self.year,
                 "on": self.scenario.on.isoformat() if self.scenario.on else None,
             },
@@ -163,6 +165,34 @@ class Outcome:
         for name, part in (("baseline", self.baseline), ("halted", self.halted)):
             out |= {f"{name}_{k}": v for k, v in part.arrays.items()}
         return out
+
+
+def _beyond_halts(q: Scenario) -> dict[str, Any]:
+    """Return what a scenario changes beyond halts and surcharges; only what it does change."""
+
+    def plain(rows: Sequence[Any]) -> list[dict[str, Any]]:
+        return [{k: str(v) if isinstance(v, dt.date) else v for k, v in asdict(r).items() if v not in (None, "")}
+                for r in rows]  # fmt: skip
+
+    told: dict[str, Any] = {
+        "opened": sorted(q.opened),
+        "transit": sorted(q.transit),
+        "buyers": plain(q.buyers),
+        "contracts": plain(q.contracts),
+        "stocks": plain(q.stocks),
+        "priority": [dict(p) for p in q.priority],
+        "parameters": dict(q.parameters),
+        "tariffs": [_texts(t) for t in q.tariffs],
+        "facilities": [_texts(f) for f in q.facilities],
+        "demand": [_texts(d) for d in q.demand],
+        "transshipment": ({"via": sorted(q.via)} if q.via else True) if q.transshipment else None,
+        "draw": q.draw,
+    }
+    return {k: v for k, v in told.items() if v is not None and v != [] and v != {}}
+
+
+def _texts(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(k): v if isinstance(v, (int, float, bool)) else str(v) for k, v in row.items()}
 
 
 def programme_arrays(state: State) -> dict[str, Any]:

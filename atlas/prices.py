@@ -6,8 +6,6 @@ direction only: `holds` says for which. The baseline stands on kinks nearly ever
 than old ones.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -52,7 +50,8 @@ def prices(s: Skeleton, lp: LinearProgramme, optimum: Optimum, lanes: pd.DataFra
     up, down = kinks(lp, optimum, used["row"].to_numpy())
     used["up"], used["down"] = up, down
     g = used.groupby(keys, sort=True)
-    out = g.agg(worth=("worth", "sum"), weight=("weight", "sum"), t=("t", "sum"), up=("up", "any"), down=("down", "any"))
+    sums = {k: (k, "sum") for k in ("worth", "weight", "t")}
+    out = g.agg(**sums, up=("up", "any"), down=("down", "any"))
     out["price_usd_t"] = out["worth"] / out["weight"]
     out["holds"] = np.select(
         [out["up"] & out["down"], out["up"], out["down"]], ["neither", "less", "more"], "both"
@@ -89,7 +88,7 @@ def kinks(lp: LinearProgramme, optimum: Optimum, rows: np.ndarray) -> tuple[np.n
     """
     known = np.unique(rows[rows >= 0])
     basis = np.flatnonzero(optimum.basic)
-    n, m = lp.matrix.shape[1], lp.matrix.shape[0]
+    m = lp.matrix.shape[0]
     if len(basis) != m:
         everywhere = np.ones(len(rows), dtype=bool)
         return everywhere, everywhere.copy()
@@ -101,11 +100,11 @@ def kinks(lp: LinearProgramme, optimum: Optimum, rows: np.ndarray) -> tuple[np.n
     scale = _TOLERANCE * (1 + np.abs(x))
     at_low, at_high = x - low <= scale, high - x <= scale
     factor = splu(square)
-    up: Mapping[int, bool] = {}
-    up, down = {-1: True}, {-1: True}
+    up: dict[int, bool] = {-1: True}
+    down: dict[int, bool] = {-1: True}
     for start in range(0, len(known), 256):
         part = known[start : start + 256]
-        unit = np.zeros((m, len(part)))
+        unit = np.zeros((m, len(part)), order="F")  # SuperLU is several times slower on rows
         unit[part, np.arange(len(part))] = 1.0
         step = factor.solve(unit)
         small = 1e-9 * np.maximum(np.abs(step).max(axis=0), 1.0)
@@ -117,10 +116,14 @@ def kinks(lp: LinearProgramme, optimum: Optimum, rows: np.ndarray) -> tuple[np.n
     return np.array([up[r] for r in rows.tolist()]), np.array([down[r] for r in rows.tolist()])
 
 
-def nested(table: pd.DataFrame) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, dict[str, dict[str, str]]]]:
-    """Return prices and kinks as {commodity: {element, grade or "all": {country: ...}}}; kinks only where there is one."""
-    price: dict[str, dict[str, dict[str, float]]] = {}
-    kink: dict[str, dict[str, dict[str, str]]] = {}
+_Prices = dict[str, dict[str, dict[str, float]]]
+_Kinks = dict[str, dict[str, dict[str, str]]]
+
+
+def nested(table: pd.DataFrame) -> tuple[_Prices, _Kinks]:
+    """Return prices and kinks as {commodity: {element, grade or "all": {country: ...}}}; kinks where there is one."""
+    price: _Prices = {}
+    kink: _Kinks = {}
     for r in table.itertuples():
         what = str(r.element or r.grade or "all")
         price.setdefault(str(r.commodity), {}).setdefault(what, {})[str(r.place)] = float(r.price_usd_t)

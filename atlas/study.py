@@ -132,7 +132,9 @@ class Study:
         """Return this study with what is uncertain in its layers drawn by `seed`; the last few are remembered."""
         with self._lock:
             if seed not in self._draws:
-                made = Study(drawn_layers(self.layers, seed), self.year, self.settings, self._added)
+                # A sweep of draws would push everything else out of what is kept on disk.
+                settings = dataclasses.replace(self.settings, cache_dir="off")
+                made = Study(drawn_layers(self.layers, seed), self.year, settings, self._added)
                 # Where things are, and what leads there, is not drawn.
                 made.__dict__.update(router=self.router, local_roads=self.local_roads, names=self.names)
                 self._draws[seed] = made

@@ -49,6 +49,10 @@ def state_summary(world: World, r: Reading, bloc: frozenset[str], usgs_share: pd
         "shortage_by_country": _sums(short, "country", "short_t"),
         "shortage_by_sector": _sums(short, "sector", "short_t"),
         "shortage_by_grade": _sums(short, "grade", "short_t"),
+        "step_down_by_grade": _sums(short, "grade", "stepped_t"),
+        "buyers": _buyers(world, r),
+        "transshipped_t": _positive(r.lanes[r.lanes["via"] != ""].groupby("via")["t"].sum()),
+        "released_t": _released(r.other),
         "bloc_supplied_share": _ratio(inside["supplied_t"].sum(), inside["demand_t"].sum()),
         "bloc_origin_share": origin_shares(world, r, bloc),
         "stage_output_t": {s: _positive(output[output["stage"] == s].groupby("country")["t"].sum()) for s in STAGES},
@@ -61,6 +65,36 @@ def state_summary(world: World, r: Reading, bloc: frozenset[str], usgs_share: pd
         "hhi": {s: _hhi(output[output["stage"] == s].groupby("country")["t"].sum()) for s in STAGES},
         "throughput_t": throughput(r.lanes),
     }
+
+
+def _buyers(world: World, r: Reading) -> dict[str, dict[str, Any]]:
+    """Return each buyer's demand, what it gets and from whom, and how far its magnets travel."""
+    out = {}
+    own = r.demand[r.demand["market"].isin(world.markets.index[world.markets["buyer"]])]
+    for b in own.itertuples():
+        got = r.lanes[(r.lanes["commodity"] == "magnet") & (r.lanes["to_id"] == b.market)]
+        t = got["t"]
+        out[str(b.demand_id)] = {
+            "country": b.country,
+            "sector": b.sector,
+            "grade": b.grade,
+            "priority_class": int(b.priority_class),
+            "demand_t": float(b.demand_t),
+            "supplied_t": float(b.demand_t - b.short_t),
+            "shortage_t": float(b.short_t),
+            "step_down_t": float(b.stepped_t),
+            "by_supplier_t": _positive(t.groupby(got["from_id"]).sum()),
+            "by_country_t": _positive(t.groupby(got["from_country"]).sum()),
+            "mean_days": _ratio(float((t * got["days"]).sum()), float(t.sum())),
+            "delivery_usd_t": _ratio(float((t * (got["cost_usd_t"] + got["tariff_usd_t"])).sum()), float(t.sum())),
+        }
+    return out
+
+
+def _released(other: pd.DataFrame) -> dict[str, float]:
+    """Return tonnes of stock let go, by release."""
+    part = other[other["kind"] == "release"]
+    return _positive(part["t"].groupby(part["key"].str.partition("|")[0]).sum())
 
 
 def stage_output(world: World, r: Reading) -> pd.DataFrame:
