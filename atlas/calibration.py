@@ -147,18 +147,23 @@ def _targets(world: World, other: pd.DataFrame, options: Options, blocs: Mapping
             found.append(
                 _Target(f"export:{i}", over_lanes(mask), over_other({normal: -exported}), 0.0, goal, mix_weight)
             )
-        elif unit["country"] != "CHN":
-            for g in unit["grades"]:
-                share = world.parameters.get(f"grade_share_abroad_{g.lower()}")
-                if share is not None:
-                    row = over_other({at["make", str(i), g]: 1.0, normal: -share})
-                    found.append(_Target(f"grade:{i}|{g}", none_lane, row, 0.0, goal, mix_weight))
+        for g in unit["grades"]:
+            share = usual_share(world, str(unit["country"]), g)
+            if share:
+                row = over_other({at["make", str(i), g]: 1.0, normal: -share})
+                found.append(_Target(f"grade:{i}|{g}", none_lane, row, 0.0, goal, mix_weight))
     for name, t in world.targets.iterrows():
         if t["kind"] in ("trade", "oxide") and t["role"] == "fitted":
             weight = world.parameter(f"target_weight_usd_t_{t['kind']}")
             mask = over_lanes(target_mask(world, t, blocs))
             found.append(_Target(f"trade:{name}", mask, none_other, float(t["value"]), float(t["value"]), weight))
     return found
+
+
+def usual_share(world: World, country: str, grade: str) -> float:
+    """Return the usual part of a grade in a sintered magnet plant of a country, 0 where none is known."""
+    where = "chn" if country == "CHN" else "abroad"
+    return world.parameters.get(f"grade_share_{where}_{grade.lower()}", 0.0)
 
 
 def read_calibration(
@@ -185,7 +190,7 @@ def read_calibration(
     for i, unit in world.units.iterrows():
         value = pull.get(f"unit:{i}", 0.0) - exported * pull.get(f"export:{i}", 0.0)
         for g in unit["grades"]:
-            share = world.parameters.get(f"grade_share_abroad_{g.lower()}", 0.0)
+            share = usual_share(world, str(unit["country"]), g)
             value -= share * make_correction.get(f"{i}|{g}", 0.0)
         unit_correction[str(i)] = float(value)
     kinds = p.columns["kind"]

@@ -78,6 +78,7 @@ def frame(s: Skeleton, baseline: Baseline) -> Frame:
     cost[at["surge"]] = (process * premium + correction)[of["surge"]]
     cost[kind == "divert"] = world.parameter("home_charge_usd_t")
     cost[kind == "down"] = world.parameters.get("step_down_usd_t", 0.0)
+    cost[kind == "up"] = world.parameters.get("step_up_usd_t", 0.0)
     for n in np.flatnonzero(kind == "make"):
         cost[n] += baseline.make_correction.get(f"{other.at[n, 'unit']}|{other.at[n, 'key']}", 0.0)
 

@@ -214,10 +214,11 @@ def _number_rows(world: World) -> _Rows:
         rows.add("market", str(c), str(g), lower=float(t), upper=float(t))
     for release in world.releases:
         rows.add("release", release.name, lower=-np.inf, upper=release.tonnes)
-    # A market takes a lower grade than it asked for where it may, whether it also wants that grade or not.
-    for (c, _), r in world.step_down.iterrows():
-        if ("market", str(c), str(r["to"])) not in rows.index:
-            rows.add("market", str(c), str(r["to"]))
+    # A market takes another grade than it asked for where it may, whether it also wants that grade or not.
+    steps = [(str(c), str(to)) for (c, _), to in world.step_down["to"].items()]
+    for c, to in steps + [(c, to) for c, _, to in world.step_up]:
+        if ("market", c, to) not in rows.index:
+            rows.add("market", c, to)
     for _, s in world.stock.iterrows():
         rows.add("stock", str(s["country"]), lower=-np.inf, upper=float(s["max_t"]))
         rows.add("pr_least", str(s["country"]), lower=0.0, upper=np.inf)
@@ -338,6 +339,8 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
     for (c, g), r in world.step_down.iterrows():
         hits = [(("market", str(c), str(g)), 1.0), (("market", str(c), str(r["to"])), -1.0)]
         column("down", str(c), str(g), hits, upper=float(r["limit_t"]))
+    for c, g, to in world.step_up:
+        column("up", c, g, [(("market", c, g), 1.0), (("market", c, to), -1.0)])
     for release in world.releases:
         for place, what, most, rows_hit in release.columns:
             hits = [*rows_hit, (("release", release.name, ""), 1.0)]

@@ -111,7 +111,7 @@ def _released(world: World, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shortage(world: World, other: pd.DataFrame) -> pd.DataFrame:
-    """Return demand rows with short_t and stepped_t, the tonnes met by the next lower grade.
+    """Return demand rows with short_t, stepped_t (met by the next lower grade) and upped_t (met by a dearer one).
 
     Each class's shortage in a pool of markets falls on its demand rows pro rata (equal steps are equally short).
     """
@@ -122,7 +122,11 @@ def _shortage(world: World, other: pd.DataFrame) -> pd.DataFrame:
     total = d.groupby(keys)["demand_t"].transform("sum")
     found = d[keys].merge(short.reset_index(), on=keys, how="left")["short"].fillna(0.0).to_numpy()
     d["short_t"] = np.minimum(found * (d["demand_t"] / total).to_numpy(), d["demand_t"].to_numpy())
-    d["stepped_t"] = 0.0
+    d["stepped_t"], d["upped_t"] = 0.0, 0.0
+    for r in other[other["kind"] == "up"].itertuples():
+        at = d.index[(d["market"] == r.unit) & (d["grade"] == r.key)]
+        served = d.loc[at, "demand_t"] - d.loc[at, "short_t"]
+        d.loc[at, "upped_t"] = served * min(float(r.t) / float(served.sum()), 1.0)
     for r in other[other["kind"] == "down"].itertuples():
         at = d.index[(d["market"] == r.unit) & (d["grade"] == r.key)]
         served = (d.loc[at, "demand_t"] - d.loc[at, "short_t"]).to_numpy()
@@ -160,10 +164,12 @@ def _flow_rows(world: World, lanes: pd.DataFrame, demand: pd.DataFrame) -> pd.Da
         part = scrap["t"] * world.scrap_mix.loc[scrap["grade"], e].to_numpy()
         rows.append(scrap[[*ends, *route]].assign(element=e, grade="", tonnes=part))
     magnets = lanes[lanes["commodity"] == "magnet"].drop(columns=["element"])
-    own = demand.assign(served_t=demand["demand_t"] - demand["short_t"] - demand["stepped_t"])
-    stepped = demand[demand["stepped_t"] > 0]
-    lower = stepped.assign(served_t=stepped["stepped_t"], grade=stepped["grade"].map(world.grade_below))
-    served = pd.concat([own, lower], ignore_index=True)
+    own = demand.assign(served_t=demand["demand_t"] - demand["short_t"] - demand["stepped_t"] - demand["upped_t"])
+    parts = [own]
+    for column, to in (("stepped_t", world.grade_below), ("upped_t", world.grade_above)):
+        part = demand[demand[column] > 0]
+        parts.append(part.assign(served_t=part[column], grade=part["grade"].map(to)))
+    served = pd.concat(parts, ignore_index=True)
     whole = served.groupby(["market", "grade"])["served_t"].transform("sum")
     served["part"] = (served["served_t"] / whole.where(whole > 0)).fillna(0.0)
     m = magnets.merge(

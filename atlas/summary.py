@@ -50,6 +50,7 @@ def state_summary(world: World, r: Reading, bloc: frozenset[str], usgs_share: pd
         "shortage_by_sector": _sums(short, "sector", "short_t"),
         "shortage_by_grade": _sums(short, "grade", "short_t"),
         "step_down_by_grade": _sums(short, "grade", "stepped_t"),
+        "step_up_by_grade": _sums(short, "grade", "upped_t"),
         "buyers": _buyers(world, r),
         "transshipped_t": _positive(r.lanes[r.lanes["via"] != ""].groupby("via")["t"].sum()),
         "released_t": _released(r.other),
@@ -94,7 +95,7 @@ def _buyers(world: World, r: Reading) -> dict[str, dict[str, Any]]:
 def _released(other: pd.DataFrame) -> dict[str, float]:
     """Return tonnes of stock let go, by release."""
     part = other[other["kind"] == "release"]
-    return _positive(part["t"].groupby(part["key"].str.partition("|")[0]).sum())
+    return _positive(part["t"].groupby([str(k).partition("|")[0] for k in part["key"]]).sum())
 
 
 def stage_output(world: World, r: Reading) -> pd.DataFrame:

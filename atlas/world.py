@@ -70,6 +70,7 @@ class World:
     targets: pd.DataFrame
     lanes: pd.DataFrame = field(repr=False)
     grade_below: Mapping[str, str] = field(default_factory=dict)
+    grade_above: Mapping[str, str] = field(default_factory=dict)
     releases: tuple["Release", ...] = ()
 
     @property
@@ -79,6 +80,13 @@ class World:
         part = d[d["limit_t"] > 0].groupby(["market", "grade"])["limit_t"].sum().reset_index()
         part["to"] = part["grade"].map(self.grade_below)
         return part[part["to"].notna()].set_index(["market", "grade"])[["to", "limit_t"]]
+
+    @property
+    def step_up(self) -> list[tuple[str, str, str]]:
+        """Which (market, grade) may take a dearer grade, and which: sorted triples."""
+        found = self.demand.loc[self.demand["grade"].isin(list(self.grade_above)), ["market", "grade"]]
+        pairs = sorted(set(found.itertuples(index=False, name=None)))
+        return [(str(m), str(g), self.grade_above[g]) for m, g in pairs]
 
     def parameter(self, name: str) -> float:
         """Return one parameter by id; a missing one is a layer error."""
@@ -139,7 +147,8 @@ def build_world(
         stock=layers.stock[layers.stock["year"].astype(int) == year] if len(layers.stock) else layers.stock,
         targets=layers.targets,
         lanes=pd.DataFrame(),
-        grade_below=_grade_below(layers.grades),
+        grade_below=_grade_steps(layers.grades, "steps_down_to"),
+        grade_above=_grade_steps(layers.grades, "steps_up_to"),
     )
     object.__setattr__(world, "lanes", build_lanes(world))
     return world
@@ -258,11 +267,11 @@ def _recipes(grades: pd.DataFrame, parameters: Mapping[str, float]) -> tuple[pd.
     return recipes, pd.DataFrame.from_dict(mix, orient="index", columns=list(ELEMENTS))
 
 
-def _grade_below(grades: pd.DataFrame) -> dict[str, str]:
-    """Return the grade that each grade may step down to."""
-    if "steps_down_to" not in grades:
+def _grade_steps(grades: pd.DataFrame, column: str) -> dict[str, str]:
+    """Return the grade that each grade may step to."""
+    if column not in grades:
         return {}
-    return {str(g): str(to) for g, to in grades["steps_down_to"].fillna("").items() if to}
+    return {str(g): str(to) for g, to in grades[column].fillna("").items() if to}
 
 
 def _demand(layers: Layers, markets: pd.DataFrame) -> pd.DataFrame:
@@ -315,6 +324,7 @@ def build_lanes(world: World) -> pd.DataFrame:
         parts += _metal_lanes(u, e, made, [p for p in of["magnet"] if recipe_key(e) in needed[p]])
     sold = set(zip(world.demand["market"], world.demand["grade"], strict=True))
     sold |= {(m, str(to)) for (m, _), to in world.step_down["to"].items()}
+    sold |= {(m, to) for m, _, to in world.step_up}
     for g in world.scrap_mix.index:
         plants = [i for i in of["magnet"] if g in u.at[i, "grades"]]
         parts.append(_cross(plants, [m for m in world.markets.index if (m, g) in sold], "magnet", grade=g))
