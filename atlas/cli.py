@@ -273,6 +273,29 @@ def roads(
 
 
 @main.command()
+@json_option
+@click.pass_obj
+def validate(obj: dict[str, Any], as_json: bool) -> int:
+    """Compare the model with published figures, row by row.
+
+    Exit 1 when one of the bounds does not hold.
+    """
+    from atlas import validation
+    from atlas.cli_validate import validate_text
+
+    study = open_study(obj)
+    with timed("compared"):
+        found = validation.validate(study)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        say(validate_text(found))
+    if not found.ok:
+        raise NoAnswer(found.broken)
+    return 0
+
+
+@main.command()
 @click.option("--host", metavar="H", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(1, 65535), metavar="P", help="Port to listen on.  [default: 8000]")
 @click.pass_obj

@@ -17,7 +17,7 @@ from atlas.web_answers import Document
 from atlas.web_errors import Failure
 from atlas.web_query import Query, halt_query, parameters
 
-PAGES = (("/", "Atlas"), ("/route", "Routes"), ("/data", "Data"), ("/about", "About"))
+PAGES = (("/", "Atlas"), ("/route", "Routes"), ("/validate", "Accuracy"), ("/data", "Data"), ("/about", "About"))
 
 # title, halts; shown where the layers know every name
 PRESETS: tuple[tuple[str, tuple[str, ...]], ...] = (

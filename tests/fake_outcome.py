@@ -15,6 +15,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+from fake_validation import fake_reading, fake_targets, fake_world
 from shapely.geometry import LineString, Point
 
 from atlas.config import data_dir
@@ -551,6 +552,7 @@ def fake_layers() -> FakeLayers:
         sources=sources,
         operators=operators,
         blocs=blocs,
+        targets=fake_targets(),
         digest="f" * 64,
     )
 
@@ -718,6 +720,8 @@ class FakeStudy:
 
     def __init__(self) -> None:
         self.layers, self.year, self.solved = fake_layers(), 2024, []
+        self.baseline = SimpleNamespace(world=fake_world(), reading=fake_reading())
+        self.calibration = SimpleNamespace(tuned=("held by cost corrections at 2024", "unit:a: -1200 USD/t"))
         self.names = SimpleNamespace(border=frozenset({"CHN-MMR"}))
         self.delay_s, self.fails = 0.0, None
 
