@@ -72,21 +72,22 @@ def _wrapped(text: str) -> str:
 
 def _bounds(bounds: Any) -> str:
     rows = [
-        (b["what"], limit_words(b["figure"], b["unit"]) if b["figure"] == b["figure"] else "none", b["sense"],
-         limit_words(b["limit"], b["unit"]), "yes" if b["held"] else "NO")
+        (b["what"], figure(b["model"], "share" if b["unit"] == "points" else "t") if b["model"] == b["model"] else "",
+         limit_words(b["figure"], b["unit"]) if b["figure"] == b["figure"] else "none",
+         b["sense"], limit_words(b["limit"], b["unit"]), "yes" if b["held"] else "NO")
         for b in bounds.to_dict("records")
     ]  # fmt: skip
-    return table(("bound", "found", "", "limit", "holds"), rows)
+    return table(("bound", "model", "found", "", "limit", "holds"), rows)
 
 
 def _totals(v: Any) -> str:
     rows = [
-        (t["role"], number(t["count"]), percent(t["median"]), percent(t["worst"]), t["worst_id"] or "-",
-         number(t["not_computed"]))
+        (f"{t['role']}, {t['unit']}" if t["unit"] else t["role"], number(t["count"]), percent(t["median"]),
+         percent(t["worst"]), t["worst_id"] or "-", number(t["not_computed"]))
         for t in v.totals.to_dict("records")
     ]  # fmt: skip
     text = table(("comparable rows", "count", "median error", "worst error", "worst row", "not in the model"), rows)
-    by = [f"{c}: {d['count']:.0f} rows, median {percent(d['median'])}" for c, d in sorted(v.confidence.items())]
+    by = [f"{c}: {d['count']:.0f}, median {percent(d['median'])}" for c, d in sorted(v.confidence.items())]
     return text + (f"\nheld back, by confidence of the source: {'; '.join(by)}" if by else "")
 
 

@@ -39,7 +39,7 @@ class _Layout:
 
 
 WIDE = _Layout("wide", 1000, 408, 806, 23, 58, above=False)
-NARROW = _Layout("narrow", 350, 14, 336, 44, 54, above=True)
+NARROW = _Layout("narrow", 350, 14, 336, 46, 54, above=True)
 
 
 def page_parts(v: Any) -> dict[str, Any]:
@@ -252,6 +252,7 @@ def _row(r: Mapping[str, Any]) -> dict[str, Any]:
         "bound": r["bound"],
         "within": within,
         "why": "; ".join(str(w) for w in (r["why_not"], r["no_model"]) if w),
+        "notes": r["notes"],
         "confidence": r["confidence"],
         "source": r["source_title"] or r["source_id"],
         "url": web_address(r["source_url"]),
@@ -260,7 +261,8 @@ def _row(r: Mapping[str, Any]) -> dict[str, Any]:
 
 def _bound(b: Mapping[str, Any]) -> dict[str, Any]:
     found = limit_words(b["figure"], b["unit"]) if b["figure"] == b["figure"] else "no figure"
-    return {**b, "found": found, "limit": f"{b['sense']} {limit_words(b['limit'], b['unit'])}"}
+    model = figure(b["model"], "share" if b["unit"] == "points" else "t") if b["model"] == b["model"] else ""
+    return {**b, "model": model, "found": found, "limit": f"{b['sense']} {limit_words(b['limit'], b['unit'])}"}
 
 
 def _role_words(t: Mapping[str, Any]) -> str:

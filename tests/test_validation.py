@@ -297,6 +297,7 @@ def test_page_shows_every_row_and_escapes(client: Any) -> None:
     assert len(rows) >= names
     assert "<script" not in text, "no script of its own, and none from the data"
     assert "gross &lt;script&gt;" in text
+    assert "a note &lt;i&gt;" in text
     assert "javascript:" not in text
     assert 'aria-current="page">Accuracy' in text
     assert "<style" not in text
