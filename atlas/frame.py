@@ -30,9 +30,11 @@ class Frame:
     """The programme of a world with nothing halted.
 
     Columns: `new` pieces of all lanes, `old` pieces of lanes that moved something, `contract` pieces, then the
-    skeleton's other columns. `old_t`, `contract_t`, `friction_usd_t`, `breach_usd_t` and `correction_usd_t` run over
-    lanes (lanes,); `old` and `contract` number the lanes with such a piece; `limits` has normal_t and limit_t by unit;
-    `other_cost` and `other_upper` run over the other columns.
+    skeleton's other columns. Arrays over lanes: `old_t`, `contract_t`, `friction_usd_t`, `breach_usd_t`,
+    `correction_usd_t`, and `most_t`, more than a lane's origin can ever send: it never binds, but spares the solver
+    columns without an end. `old` and `contract` number the lanes with such a piece; `group` numbers lanes by what they
+    bring where, and from where. `limits` has normal_t and limit_t by unit; `other_cost` and `other_upper` run over the
+    other columns.
     """
 
     skeleton: Skeleton
@@ -53,6 +55,8 @@ class Frame:
     offset: float
     unit_at: Mapping[str, np.ndarray]
     unit_of: Mapping[str, np.ndarray]
+    most_t: np.ndarray
+    group: tuple[np.ndarray, np.ndarray]
 
 
 def frame(s: Skeleton, baseline: Baseline) -> Frame:
@@ -91,6 +95,7 @@ def frame(s: Skeleton, baseline: Baseline) -> Frame:
     stock = np.flatnonzero((s.rows["kind"] == "stock").to_numpy())
     row_upper[stock] = np.minimum(row_upper[stock], baseline.stock_t)
 
+    most_t, upper = _most(world, limits, other, upper)
     lane = np.concatenate([np.arange(len(x0)), old, contract])
     piece = np.repeat(["new", "old", "contract"], [len(x0), len(old), len(contract)])
     columns = pd.concat(
@@ -119,6 +124,8 @@ def frame(s: Skeleton, baseline: Baseline) -> Frame:
         offset=float((idle * limits["normal_t"].to_numpy()).sum() + (breach * contract_t).sum()),
         unit_at=at,
         unit_of=of,
+        most_t=most_t,
+        group=_groups(world),
     )
 
 
@@ -137,7 +144,7 @@ def state(f: Frame, options: Options, limits: Limits | None = None) -> Programme
     more = np.setdiff1d(np.arange(len(options.lane)), at)
     lane_cost = np.where(first >= 0, options.cost_usd_t[first] * s.tie + f.correction_usd_t, 0.0)
     open_lane = first >= 0
-    fresh = np.where(open_lane, np.inf, 0.0)
+    fresh = np.where(open_lane, f.most_t, 0.0)
 
     upper = [fresh, (f.old_t * open_lane)[f.old], (f.contract_t * open_lane)[f.contract]]
     cost = [
@@ -187,8 +194,56 @@ def state(f: Frame, options: Options, limits: Limits | None = None) -> Programme
         row_lower=row_lower,
         row_upper=row_upper,
         offset=f.offset,
+        first=_first_columns(f, np.where(open_lane, lane_cost, np.inf), len(options_of_columns)),
     )
     return Programme(lp, columns.assign(option=options_of_columns), rows)
+
+
+# Of each grade or element, a place starts with this many of its cheapest sources, in China and elsewhere.
+FIRST_SOURCES = 3
+
+
+def _first_columns(f: Frame, lane_cost: np.ndarray, columns: int) -> np.ndarray:
+    """Return the columns to start with: all but new lanes of metal and magnets that hardly pay (columns,)."""
+    first = np.ones(columns, dtype=bool)
+    n = len(lane_cost)
+    into, out = f.group
+    first[:n] = (f.old_t + f.contract_t > 0) | (into < 0)
+    first[:n] |= (_rank(into, lane_cost) < FIRST_SOURCES) | (_rank(out, lane_cost) < 1)
+    return first
+
+
+def _rank(group: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Return the place of each entry in its group by cost, from 0."""
+    order = np.lexsort((cost, group))
+    starts = np.flatnonzero(np.r_[True, np.diff(group[order]) != 0])
+    rank = np.empty(len(cost), dtype=np.int64)
+    rank[order] = np.arange(len(cost)) - np.repeat(starts, np.diff(np.r_[starts, len(cost)]))
+    return rank
+
+
+def _groups(world: World) -> tuple[np.ndarray, np.ndarray]:
+    """Return lanes of metal and magnets numbered by (what, destination, from China or not) and by (what, origin)."""
+    lanes = world.lanes
+    what = lanes["commodity"] + lanes["element"] + lanes["grade"]
+    many = lanes["commodity"].isin(["metal", "magnet"]).to_numpy()
+    home = np.where(lanes["from_country"] == "CHN", "|CHN|", "||")
+    into = pd.factorize(what + home + lanes["to_id"])[0]
+    out = pd.factorize(what + lanes["from_id"])[0]
+    return np.where(many, into, -1), np.where(many, out, -1)
+
+
+def _most(world: World, limits: pd.DataFrame, other: pd.DataFrame, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return more than each lane's origin can send (lanes,), and the columns' upper bounds with what units can do."""
+    most = limits["limit_t"].to_dict() | world.markets["eol_reo_t"].to_dict()
+    for r in world.releases:
+        for place, _, t, _ in r.columns:
+            if place in most:
+                most[place] += t
+    room = {k: 1.01 * float(t) + 1 for k, t in most.items()}
+    own = other["unit"].map(lambda i: room.get(i, np.inf)).to_numpy(dtype=float)
+    bounded = other["kind"].isin(["make", "loss", "surplus", "divert", "stock"]).to_numpy()
+    return world.lanes["from_id"].map(room).to_numpy(dtype=float), np.where(bounded, np.minimum(upper, own), upper)
 
 
 @dataclass(frozen=True)
@@ -242,8 +297,14 @@ def _more_routes(f: Frame, options: Options, more: np.ndarray) -> _More:
         upper=np.concatenate([p[3] for p in pieces]),
         option=more[chosen],
         columns=pd.DataFrame(
-            {"kind": "flow", "unit": "", "key": np.repeat([p[0] for p in pieces], [len(p[1]) for p in pieces]),
-             "option": -1, "step": -1, "priority_class": 0}
+            {
+                "kind": "flow",
+                "unit": "",
+                "key": np.repeat([p[0] for p in pieces], [len(p[1]) for p in pieces]),
+                "option": -1,
+                "step": -1,
+                "priority_class": 0,
+            }
         ),  # fmt: skip
         rows=pd.DataFrame([("piece", b, a) for a, b in rows], columns=["kind", "a", "b"]),
         row_upper=np.array(row_upper, dtype=float),

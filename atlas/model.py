@@ -326,7 +326,9 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
             column("divert", i, "", [(("home", i, ""), -1.0)])
         if unit["stage"] in ("separation", "recycling") and unit["product"] != "carbonate":
             for e in unit["elements"] or NDFEB_ELEMENTS:
-                column("surplus", i, e, [(("ox", i, e), -1.0)])
+                # What a recycler leaves over counts as its output: else it would sift any scrap for Dy and Tb alone.
+                made = [(("act", i, ""), 1.0)] if unit["stage"] == "recycling" else []
+                column("surplus", i, e, [(("ox", i, e), -1.0), *made])
     for _, s in world.stock.iterrows():
         makers = u.index[(u["country"] == s["country"]) & (u["product"] == "metal")]
         for i in map(str, makers):

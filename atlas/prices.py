@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from scipy.sparse.linalg import splu
+from threadpoolctl import threadpool_limits
 
 from atlas.model import Skeleton
 from atlas.solver import LinearProgramme, Optimum
@@ -100,13 +101,15 @@ def kinks(lp: LinearProgramme, optimum: Optimum, rows: np.ndarray) -> tuple[np.n
     scale = _TOLERANCE * (1 + np.abs(x))
     at_low, at_high = x - low <= scale, high - x <= scale
     factor = splu(square)
+    # Threads of the dense kernels wait on each other for longer than the work takes.
     up: dict[int, bool] = {-1: True}
     down: dict[int, bool] = {-1: True}
     for start in range(0, len(known), 256):
         part = known[start : start + 256]
         unit = np.zeros((m, len(part)), order="F")  # SuperLU is several times slower on rows
         unit[part, np.arange(len(part))] = 1.0
-        step = factor.solve(unit)
+        with threadpool_limits(1):
+            step = factor.solve(unit)
         small = 1e-9 * np.maximum(np.abs(step).max(axis=0), 1.0)
         falls, rises = step < -small, step > small
         stuck_up = (falls & at_low[:, None]) | (rises & at_high[:, None])

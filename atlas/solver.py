@@ -26,7 +26,11 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class LinearProgramme:
-    """Minimise cost @ x + offset, row_lower <= matrix @ x <= row_upper, lower <= x <= upper (matrix is CSC)."""
+    """Minimise cost @ x + offset, row_lower <= matrix @ x <= row_upper, lower <= x <= upper (matrix is CSC).
+
+    `first` (n,) bool marks the columns to start with where most of the others will not be needed: they are priced
+    against the duals and enter as they pay, so the optimum is that of the whole programme.
+    """
 
     cost: np.ndarray
     lower: np.ndarray
@@ -35,6 +39,7 @@ class LinearProgramme:
     row_lower: np.ndarray
     row_upper: np.ndarray
     offset: float = 0.0
+    first: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,17 @@ def arrays_of(lp: LinearProgramme) -> dict[str, np.ndarray]:
     """Return a programme as the plain arrays that `highs` takes; the offset stays behind."""
     real = {k: getattr(lp, k) for k in ("cost", "lower", "upper", "row_lower", "row_upper")} | {"value": lp.matrix.data}
     whole = {"start": lp.matrix.indptr, "index": lp.matrix.indices}
+    if lp.first is not None:
+        whole["first"] = np.flatnonzero(lp.first)
     return {k: np.asarray(v, dtype=np.float64) for k, v in real.items()} | {
         k: np.asarray(v, dtype=np.int32) for k, v in whole.items()
     }
+
+
+# A column enters when its reduced cost is below this; HiGHS's own tolerance is 1e-9.
+ENTERING = -1e-8
+# Steps of the primal simplex for columns that entered; beyond them the whole programme is solved from the start.
+ENTERING_STEPS = 1000
 
 
 def highs(arrays: Mapping[str, np.ndarray], time_limit_s: float) -> dict[str, np.ndarray]:
@@ -96,6 +109,34 @@ def highs(arrays: Mapping[str, np.ndarray], time_limit_s: float) -> dict[str, np
     `basis` numbers the basic columns and, after them, rows (m,). Raises SolverTimeUp or SolverFailure where HiGHS
     proves no optimum.
     """
+    a, n = arrays, len(arrays["cost"])
+    column = np.repeat(np.arange(n), np.diff(a["start"]))
+    chosen = a.get("first", np.arange(n, dtype=np.int32))
+    h = _loaded(a, chosen, time_limit_s)
+    _run(h, time_limit_s)
+    rest = np.setdiff1d(np.arange(n, dtype=np.int32), chosen)
+    while len(rest):
+        y = np.array(h.getSolution().row_dual)
+        price = a["cost"] - np.bincount(column, a["value"] * y[a["index"]], minlength=n)
+        enter = rest[(price[rest] < ENTERING) & (a["upper"][rest] > a["lower"][rest])]
+        if not len(enter):
+            break
+        start, index, value = _columns(a, enter)
+        price, low, high = (a[k][enter] for k in ("cost", "lower", "upper"))
+        h.addCols(len(enter), price, low, high, len(value), start[:-1], index, value)
+        chosen, rest = np.concatenate([chosen, enter]), np.setdiff1d(rest, enter)
+        h.setOptionValue("simplex_strategy", 4)
+        h.setOptionValue("simplex_iteration_limit", ENTERING_STEPS)
+        if not _run(h, time_limit_s):
+            chosen = np.arange(n, dtype=np.int32)
+            h = _loaded(a, chosen, time_limit_s)
+            _run(h, time_limit_s)
+            break
+    return _answer(h, a, chosen, column)
+
+
+def _loaded(a: Mapping[str, np.ndarray], chosen: np.ndarray, time_limit_s: float) -> highspy.Highs:
+    """Return HiGHS with the chosen columns of a programme."""
     h = highspy.Highs()
     for option, value in (
         ("output_flag", False),
@@ -110,28 +151,53 @@ def highs(arrays: Mapping[str, np.ndarray], time_limit_s: float) -> dict[str, np
         ("dual_feasibility_tolerance", 1e-9),
     ):
         h.setOptionValue(option, value)
-    a, n, m = arrays, len(arrays["cost"]), len(arrays["row_lower"])
+    n, m = len(chosen), len(a["row_lower"])
+    start, index, entries = _columns(a, chosen)
     # Arrays in one call: filling a HighsLp field by field goes number by number, 10 ms on the real programme.
     passed = h.passModel(
-        n, m, len(a["value"]), int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize), 0.0,
-        a["cost"], a["lower"], a["upper"], a["row_lower"], a["row_upper"], a["start"], a["index"], a["value"],
-        np.zeros(n, dtype=np.int32),
+        n, m, len(entries), int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize), 0.0,
+        a["cost"][chosen], a["lower"][chosen], a["upper"][chosen], a["row_lower"], a["row_upper"],
+        start, index, entries, np.zeros(n, dtype=np.int32),
     )  # fmt: skip
+    if passed == highspy.HighsStatus.kError:
+        raise SolverFailure("the solver refused the programme")
+    return h
+
+
+def _run(h: highspy.Highs, time_limit_s: float) -> bool:
+    """Run to the optimum; False where the limit of steps came first. Raises SolverTimeUp or SolverFailure."""
     ran = h.run()
     status = h.getModelStatus()
     if status == highspy.HighsModelStatus.kTimeLimit:
         raise SolverTimeUp(f"no optimum within {time_limit_s:g} s")
-    if highspy.HighsStatus.kError in (passed, ran) or status != highspy.HighsModelStatus.kOptimal:
+    if status == highspy.HighsModelStatus.kIterationLimit:
+        return False
+    if ran == highspy.HighsStatus.kError or status != highspy.HighsModelStatus.kOptimal:
         raise SolverFailure(f"the solver found no optimum: {h.modelStatusToString(status)}")
-    s = h.getSolution()
-    found = {"x": s.col_value, "y": s.row_dual, "d": s.col_dual, "objective": [h.getInfo().objective_function_value]}
-    basis_known, basis = h.getBasicVariables()  # type: ignore[attr-defined]  # not in its stubs
-    if basis_known != highspy.HighsStatus.kOk:
-        basis = []
-    basis = np.array(basis, dtype=np.int32)
-    return {k: np.array(v, dtype=np.float64) for k, v in found.items()} | {
-        "basis": np.where(basis >= 0, basis, n - 1 - basis).astype(np.int32)  # HiGHS has row k as -1 - k
-    }
+    return True
+
+
+def _columns(a: Mapping[str, np.ndarray], chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return start, index and value of the chosen columns of a matrix by columns."""
+    size = np.diff(a["start"])[chosen]
+    start = np.concatenate([[0], np.cumsum(size)]).astype(np.int32)
+    at = np.repeat(a["start"][chosen] - start[:-1], size) + np.arange(start[-1], dtype=np.int32)
+    return start, a["index"][at], a["value"][at]
+
+
+def _answer(
+    h: highspy.Highs, a: Mapping[str, np.ndarray], chosen: np.ndarray, column: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what HiGHS found on the chosen columns as an answer for all; those left out stay at their lower bound."""
+    s, n = h.getSolution(), len(a["cost"])
+    y = np.array(s.row_dual, dtype=np.float64)
+    x, d = a["lower"].copy(), a["cost"] - np.bincount(column, a["value"] * y[a["index"]], minlength=n)
+    x[chosen], d[chosen] = s.col_value, s.col_dual
+    basis_known, found = h.getBasicVariables()  # type: ignore[attr-defined]  # not in its stubs
+    basis = np.array(found if basis_known == highspy.HighsStatus.kOk else [], dtype=np.int64)
+    rows = n - 1 - basis  # HiGHS has row k as -1 - k
+    basis = np.where(basis >= 0, chosen[np.maximum(basis, 0)], rows).astype(np.int32)
+    return {"x": x, "y": y, "d": d, "objective": np.array([h.getInfo().objective_function_value]), "basis": basis}
 
 
 def proved(lp: LinearProgramme, answer: Mapping[str, np.ndarray]) -> Optimum:
