@@ -122,21 +122,28 @@ def _shortage(world: World, other: pd.DataFrame) -> pd.DataFrame:
     total = d.groupby(keys)["demand_t"].transform("sum")
     found = d[keys].merge(short.reset_index(), on=keys, how="left")["short"].fillna(0.0).to_numpy()
     d["short_t"] = np.minimum(found * (d["demand_t"] / total).to_numpy(), d["demand_t"].to_numpy())
-    d["stepped_t"], d["upped_t"] = 0.0, 0.0
-    for r in other[other["kind"] == "up"].itertuples():
-        at = d.index[(d["market"] == r.unit) & (d["grade"] == r.key)]
-        served = d.loc[at, "demand_t"] - d.loc[at, "short_t"]
-        d.loc[at, "upped_t"] = served * min(float(r.t) / float(served.sum()), 1.0)
-    for r in other[other["kind"] == "down"].itertuples():
-        at = d.index[(d["market"] == r.unit) & (d["grade"] == r.key)]
-        served = (d.loc[at, "demand_t"] - d.loc[at, "short_t"]).to_numpy()
-        first = np.minimum((d.loc[at, "demand_t"] * d.loc[at, "step_down_share"]).to_numpy(), served)
-        t = min(float(r.t), float(served.sum()))
-        if t <= first.sum():
-            d.loc[at, "stepped_t"] = first * (t / first.sum())
-        else:
-            d.loc[at, "stepped_t"] = first + (served - first) * ((t - first.sum()) / (served - first).sum())
+    served = (d["demand_t"] - d["short_t"]).to_numpy()
+    allowed = np.minimum((d["demand_t"] * d["step_down_share"]).to_numpy(), served)
+    place = pd.MultiIndex.from_frame(d[["market", "grade"]])
+    d["stepped_t"] = _fill(_by_place(other, "down", place), place, allowed, served)
+    d["upped_t"] = _fill(_by_place(other, "up", place), place, served, served)
     return d
+
+
+def _by_place(other: pd.DataFrame, kind: str, place: pd.MultiIndex) -> np.ndarray:
+    """Return the tonnes of a kind of column at the (market, grade) of each demand row (rows,)."""
+    part = other[other["kind"] == kind]
+    return part.groupby(["unit", "key"])["t"].sum().reindex(place).fillna(0.0).to_numpy(dtype=float)
+
+
+def _fill(t: np.ndarray, place: pd.MultiIndex, first: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """Spread tonnes of a place over its rows: pro rata up to `first`, what is left pro rata up to `most` (rows,)."""
+    code = place.factorize()[0]
+    first_sum, most_sum = (np.bincount(code, x)[code] for x in (first, most))
+    t = np.minimum(t, most_sum)
+    within = np.where(first_sum > 0, np.minimum(t / np.maximum(first_sum, 1e-300), 1.0), 0.0) * first
+    rest = np.maximum(t - first_sum, 0.0) / np.maximum(most_sum - first_sum, 1e-300)
+    return within + np.where(t > first_sum, rest, 0.0) * (most - first)
 
 
 def _units(world: World, state: State, other: pd.DataFrame) -> pd.DataFrame:
