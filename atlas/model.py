@@ -1,33 +1,70 @@
-"""The one programme of the atlas, stated as a sparse linear programme.
+"""The one programme of the atlas in full, and the parts of it that no halt changes.
 
-Sets: units u (mine, separation, metal, magnet, recycling), markets c, grades g, elements e in Nd, Pr, Dy, Tb, Sm,
-mines m, lanes l = (commodity, element or grade or mine, from, to), routes r of a lane, shortage steps k.
+One linear programme states every state of the world; a halt only lowers bounds and raises costs, so its optimum can
+only rise with halts. `calibration` finds the baseline x0 and the corrections, `frame` states the programme from them.
 
-Variables, tonnes a year (concentrate and scrap in contained REO, oxide in oxide, metal in metal, magnet finished):
-  x[l,r]        flow of a lane over a route                     n[l]   part of a lane's flow above its 2024 flow
-  normal[u], surge[u]   output up to normal, and above it       make[p,g]   finished magnets of plant p in grade g
-  surplus[s,e]  oxide left over (there and only there)          stock[t,e]  metal put into stock
-  loss[p,g]     swarf not recycled                              short[c,g,k]  demand not met, class and step k
-  divert[p]     sales taken from home buyers                    over[t], under[t]  misses of a target (calibration only)
+SETS  u units (mine, separation, metal, magnet, recycling) that run in the year [facilities.csv] · m mines, the origin
+that concentrate keeps until it is separated · e elements Nd, Pr, Dy, Tb, Sm · g grades [grades.csv] · c markets: a
+country's point, or a buyer of the scenario [markets.csv] · k priority classes 1 to 3 [sectors.csv] · p pools: markets
+that share what is short (a country, with its buyers without contracts) · i steps of the shortage penalty
+[shortage_steps] · l lanes (commodity, element or grade or mine, from, to) [world.build_lanes: who may sell what to
+whom] · r routes of a lane [routing] · t stock building [stock.csv] · s releases of stock [scenario].
 
-Constraints (rows):
-  act[u]        mine: what leaves; separation: what enters; metal, recycling: what leaves; magnet: sum of make
-                = normal[u] + surge[u]
-  carb[m,c]     a cracking plant passes each mine's tonnes on
-  ox[s,e]       recovery x sum of basket[m,e] x concentrate in (or recovery x mix[g,e] x scrap in) = oxide out + surplus
-  met[t,e]      metal per oxide x oxide in = metal out + stock; strip casters and powder makers: metal in = metal out
-  mag[p,k]      metal in = sum over g of recipe[g,k] x make[p,g], k of NdPr, Dy, Tb, Sm that its grades hold; Pr between
-                its bounds of NdPr
-  grade[p,g]    make = sold;   swarf[p,g]   swarf[g] x make = scrap sold + loss;   eol[c]   scrap at most collected
-  market[c,g]   delivered + shortage = demand
-  home[p]       sales abroad - divert - surge <= sales abroad in 2024
-  new[l]        sum over r of x[l,r] - n[l] <= x0[l]   (written as two bounded columns where a lane has one route)
-  cap[h]        a partial halt: flow through what is halted <= (1 - share) x its baseline
+VARIABLES  tonnes a year (concentrate, scrap: contained REO; oxide as oxide; metal as metal; magnets finished), all >= 0
+  contract[l,r] <= share x x0[l], old[l,r] <= the rest of x0[l], new[l,r]: the pieces of a lane's flow, over a route
+  normal[u] <= normal output, surge[u]: output up to the calibrated one, and above it
+  make[u,g]     finished magnets of a plant by grade         surplus[u,e]  oxide left over (there and only there)
+  loss[u,g]     swarf that nobody recycles                   stock[u,e]    metal put into stock
+  divert[u]     sales taken from home buyers                 release[s,..] stock let go, at a unit or market
+  down[c,g]     demand met by the next lower grade           up[c,g]       demand met by the next dearer grade
+  short[p,g,k,i] <= demand / steps: demand not met           over, under   misses of a target, calibration only
 
-Objective, USD a year: route cost and tariff and processing, + calibration corrections, + friction x n, + premium on
-surge, + idling x (normal output not used), + home charge x divert, + rising penalty x short.
+CONSTRAINTS  (rows; x[l] = all pieces and routes of a lane)
+  act[u]        output = normal + surge; output is what leaves a mine, metal maker or recycler (its surplus too), what
+                enters a separation plant, the sum of make at a magnet plant
+  carb[u,m]     a cracking plant passes on what it takes of each mine's ore
+  ox[u,e]       separation: recovery x sum over m of basket[m,e] x[m -> u] = oxide sold + surplus
+                recycling: swarf_recovery x sum over g of mix[g,e] x scrap in = oxide (or powder as oxide) + surplus
+                [separation_recovery, swarf_recovery; baskets: nd_share .. sm_share; mix: grades.csv by stoichiometry]
+  met[u,e]      metal_per_oxide[e] x yield[e] x oxide in = metal sold + stock; casters and powder makers: metal in = out
+                [metal_per_oxide_*, metal_yield_ndpr, _dytb, _sm]
+  mag[u,k]      metal in = sum over g of recipe[g,k] x make, k in NdPr, Dy, Tb, Sm; recipe = content of the blank over
+                blank_to_finished for sintered and SmCo plants, of the pressed magnet for bonded ones [grades.csv]
+  pr_least, pr_most[u]  ndpr_pr_min <= Pr / (Nd + Pr) taken in <= ndpr_pr_max; the same for stock
+  grade[u,g]    make (+ release) = sold                      swarf[u,g]  swarf per tonne x make = scrap sold + loss
+  eol[c]        end-of-life scrap sold <= eol_reo_t          stock[t]    sum of stock <= that of the calibrated year
+  market[c,g]   delivered + release + down[c,g] + up[c,g] - what leaves for other grades' users + short = demand
+                [demand.csv x sector_grades.csv; down <= step_down_share x demand, one grade lower: steps_down_to]
+  home[u]       sales abroad - surge - divert <= sales abroad in x0 (no limit for plants newer than the baseline)
+  release[s]    sum of release <= tonnes of the scenario
+  piece[l]      old (contract) pieces over all routes <= their part of x0, where a lane has several routes
+  cap[h]        a partial halt: flow through what is halted <= (1 - share) x its baseline; routes that would lower the
+                optimum are added until there is none. A whole halt closes routes, and lanes without one.
+  Bounds on lanes and unit columns a little above what the unit can do never bind; they keep the solver from columns
+  without an end.
 
-Sources: each coefficient is a row of layers/parameters.csv, costs.csv, grades.csv, facilities.csv, or a routed cost.
+LIMITS  normal[u] = x0's output (for units absent in x0: output_t, or capacity_t x ramp_share by age); normal + surge <=
+min(capacity_t, (1 + surge_share_STAGE) x normal), at least normal; x (1 - share) under a halt of the unit.
+
+OBJECTIVE  USD a year, minimised:
+    sum of x[l,r] x (route cost [transport.csv, ports.csv: routing] + duty [tariffs.csv x price_usd_t_*]
+                     + correction[l]) x (1 + a tie-breaker <= 1e-7 by id on the real part)
+  + friction x new[l,r] [friction_usd_t_COMMODITY; none for units newer than the baseline]
+  + breach x (share x x0[l] - contract[l,r]) [contract_charge_usd_t_*, contract_share_*; a named contract holds whole]
+  + sum over u of (process [costs.csv] + correction[u]) x output + surge_premium_share x process x surge
+  + idle_usd_t_STAGE x (normal output - normal[u]) + correction[u,g] x make
+  + home_charge_usd_t x divert + step_down_usd_t x down + step_up_usd_t x up
+  + shortage_usd_t_class_k x (1 + shortage_rise x i / (steps - 1)) x short
+  The order of the charges is the order of rights: home use, contracts, then priority classes, new partners last.
+
+CALIBRATION  (`calibration`)  the same rows without friction, surge, contracts and grade steps; targets are rows
+  sum(..) - over + under = goal with a near-square penalty of weight target_weight_usd_t_*: outputs of units
+  [facilities.csv output_t], published trade and sales [targets.csv, role fitted], usual grade mix and export share of
+  magnet plants [grade_share_*, export_share_chn_magnet]; lanes that leave named feeds pay target_weight_usd_t_feed.
+  The duals of these rows are the corrections above, so that x0 is optimal in the programme with nothing halted; the
+  certificate of the baseline proves it. Every correction is listed in `tuned`.
+
+Ranges of what is uncertain and how it is drawn: `draw`. Sources of every coefficient: the source_id of its row.
 """
 
 import zlib
