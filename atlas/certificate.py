@@ -79,7 +79,7 @@ def link_problems(
     """Return where the flows of one state are not those of its stored programme, in words.
 
     The programme carries no names, but its shape tells: what must be met (rows with one positive right-hand side) is
-    the demand, columns that enter such a row alone are shortage, and equal columns are one lane's. With `lanes`, each
+    the demand, columns that meet it out of nothing are shortage, and equal columns are one lane's. With `lanes`, each
     lane of oxide and metal must be found among their sums.
     """
     matrix, x = _matrix(arrays), np.asarray(arrays["x"], dtype=float)
@@ -88,11 +88,11 @@ def link_problems(
     problems = []
     if abs(low[due].sum() - demand_t) > 1e-5 * demand_t + 1e-2:
         problems.append(f"the programme is to meet {low[due].sum():.6g} t, the summary tells of {demand_t:.6g} t")
-    entries = np.diff(matrix.indptr)
-    alone = np.flatnonzero(entries == 1)
-    short = alone[due[matrix.indices[matrix.indptr[alone]]]]
-    if abs(x[short].sum() - shortage_t) > 1e-5 * shortage_t + 1e-2:
-        problems.append(f"{x[short].sum():.6g} t are short in the programme, {shortage_t:.6g} t in the summary")
+    met = sparse.csr_matrix(due.astype(float)) @ matrix
+    from_nothing = np.asarray(matrix.minimum(0.0).sum(axis=0)).ravel() == 0
+    missing = float((np.asarray(met.todense()).ravel() * from_nothing) @ x)
+    if abs(missing - shortage_t) > 1e-5 * shortage_t + 1e-2:
+        problems.append(f"{missing:.6g} t are short in the programme, {shortage_t:.6g} t in the summary")
     if not lanes:
         return problems
     sums = _lane_sums(matrix, x)

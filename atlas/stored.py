@@ -41,6 +41,7 @@ _COLUMNS = (
 _PLAIN = {"name", "note", "halts", "surcharges", "year", "on", "start", "days", "transit", "opened"}
 _DEMAND, _UNITS, _DUTIES, _EXPORTS = {"demand"}, {"facilities"}, {"tariffs"}, {"transshipment"}
 _PRIORITY, _BUYERS = {"priority", "contracts"}, {"buyers"}
+_STOCKS = {"stocks"}
 _DRAWN = {"draw"}  # other layers in both states
 
 
@@ -51,6 +52,7 @@ class Judgeable:
     `demand`, `units`, `duties`, `exports`, `priority` and `chemistry` say whether the scenario leaves those as the
     layers have them; `normal` whether what is stored as normal output is that of both states; `known` are ids of its
     own. The baseline is always judged, but for `buyers`, who are part of both states, and where layers are `drawn`.
+    Where `stocks` are let go, the programme has more sources than plants.
     """
 
     demand: bool = True
@@ -62,6 +64,7 @@ class Judgeable:
     normal: bool = True
     buyers: bool = False
     drawn: bool = False
+    stocks: bool = False
     known: frozenset[str] = frozenset()
 
 
@@ -127,7 +130,8 @@ def _state_problems(
     one_way = judge.exports and not (
         state == "halted" and any(h.share < 1 and h.kind in ("port", "passage", "border") for h in halts)
     )
-    problems += link_problems(arrays, part, stated["demand_t"], stated["shortage_t"], lanes=one_way)
+    if not judge.stocks:
+        problems += link_problems(arrays, part, stated["demand_t"], stated["shortage_t"], lanes=one_way)
     return problems
 
 
@@ -168,6 +172,7 @@ def _judgeable(summary: Mapping[str, Any], answer: "Answer", layers: Layers) -> 
         normal=not (free or said & _UNITS),
         buyers=buyers,
         drawn=bool(said & _DRAWN),
+        stocks=bool(said & _STOCKS),
         known=foreign,
     )
 

@@ -61,12 +61,12 @@ def test_what_is_no_optimum_is_not() -> None:
 
 def programme() -> dict[str, Any]:
     """One market of 10 t: a lane of magnets in two pieces, shortage, and a lane of metal."""
-    matrix = sparse.csc_matrix(np.array([[1.0, 1.0, 1.0, 0.0], [0.3, 0.3, 0.0, -1.0]]))
+    matrix = sparse.csc_matrix(np.array([[1.0, 1.0, 1.0, 0.0], [-0.3, -0.3, 0.0, 1.0]]))
     return {
         "cost": np.array([1.0, 2.0, 9.0, 1.0]), "lower": np.zeros(4), "upper": np.array([5.0, 4.0, 10.0, np.inf]),
         "row_lower": np.array([10.0, 0.0]), "row_upper": np.array([10.0, 0.0]), "offset": np.array(0.0),
         "matrix_data": matrix.data, "matrix_indices": matrix.indices, "matrix_indptr": matrix.indptr,
-        "matrix_shape": np.array(matrix.shape), "x": np.array([5.0, 4.0, 1.0, 2.7]), "y": np.array([9.0, -1.0]),
+        "matrix_shape": np.array(matrix.shape), "x": np.array([5.0, 4.0, 1.0, 2.7]), "y": np.array([9.0, 1.0]),
     }  # fmt: skip
 
 
