@@ -19,6 +19,9 @@ from atlas.solver import LinearProgramme, Optimum, solve
 FACE_USD_T = 0.05
 # Parts into which a step is cut, each dearer than the one before: shares then differ by a part of a step at most.
 PARTS = 60
+# What a reduced cost weighs beside a part, per USD/t: ties stay broken as the first programme broke them, and no sum of
+# such costs along a chain outweighs an uneven part.
+TIE_WEIGHT = 2.0
 TIME_LIMIT_S = 5.0
 
 
@@ -44,10 +47,13 @@ def share_evenly(programme: Programme, optimum: Optimum) -> Optimum:
     upper = lp.upper[free].copy()
     upper[at] = 0.0
     # A row may use its slack as before, but a tied row stays tied: its dual has a price.
-    priced = np.abs(optimum.y[rows]) > FACE_USD_T
+    dear = np.abs(optimum.y) > FACE_USD_T
+    priced = dear[rows]
     activity = (lp.matrix @ x)[rows] - fixed[rows]
+    # What a tonne costs beside the rows that stay where they are: a row that may move has a small price of its own.
+    tie = TIE_WEIGHT * (d + lp.matrix.T @ np.where(dear | (lp.row_lower == lp.row_upper), 0.0, optimum.y))
     second = LinearProgramme(
-        cost=np.concatenate([np.zeros(len(free)), *(np.full(len(tied), float(k)) for k in range(PARTS))]),
+        cost=np.concatenate([tie[free], *(k + tie[tied] for k in range(PARTS))]),
         lower=np.concatenate([lp.lower[free], np.zeros(len(tied) * PARTS)]),
         upper=np.concatenate([upper, np.tile(width, PARTS)]),
         matrix=parts,
