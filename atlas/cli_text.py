@@ -1,8 +1,21 @@
 """Say results in plain text: aligned tables for people. No computing, no reading, no writing."""
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from atlas.answer_words import (
+    KINKS,
+    KINKS_SAID,
+    PRICE,
+    SMALL_T,
+    buyer_lines,
+    changed,
+    confidence_words,
+    released,
+    rises,
+)
 
 TOP = 12  # rows of a list that may be long; the rest is counted
 SOME = 8  # rows of a list beside others of its kind
@@ -49,11 +62,13 @@ def solve_text(outcome: Any) -> str:
     base, halted = summary["baseline"], summary["halted"]
     if not summary["scenario"]["halts"] and base == halted:
         return _baseline_text(outcome)
-    parts = [outcome.sentence, _scenario(summary), _totals(summary["bloc"], base, halted), _stages(base, halted)]
-    parts += [_shortage("country", base, halted), _shortage("sector", base, halted), _shortage("grade", base, halted)]
-    parts += [_replaced(summary["replaced"]), _plants(outcome), _traffic(base, halted)]
+    parts = [outcome.sentence, _scenario(summary), _buyers(summary), _totals(summary["bloc"], base, halted)]
+    parts += [_stages(base, halted), _shortage("country", base, halted), _shortage("sector", base, halted)]
+    parts += [_shortage("grade", base, halted), _stepped(base, halted), _released(summary), _detours(halted)]
+    parts += [_prices(summary), _replaced(summary["replaced"]), _plants(outcome), _traffic(base, halted)]
     parts += [
         "\n".join(f"note: {n}" for n in outcome.notes),
+        _lines(confidence_words(halted)),
         _certificate(summary["certificate"]),
         _tuned(summary["tuned"]),
     ]
@@ -64,9 +79,11 @@ def _baseline_text(outcome: Any) -> str:
     """Return the baseline alone: with nothing halted the second state would repeat the first."""
     summary = outcome.summary
     base = summary["baseline"]
-    parts = [outcome.sentence, _scenario(summary), _totals(summary["bloc"], base, base), _stages(base, base)]
-    parts = [_one_state(part) for part in parts]
-    short = [(n, tonnes(t)) for n, t in sorted(base["shortage_by_country"].items(), key=lambda r: -r[1]) if t >= 0.05]
+    parts = [outcome.sentence, _scenario(summary), _buyers(summary), _totals(summary["bloc"], base, base)]
+    parts = [_one_state(part) for part in [*parts, _stages(base, base)]]
+    short = [
+        (n, tonnes(t)) for n, t in sorted(base["shortage_by_country"].items(), key=lambda r: -r[1]) if t >= SMALL_T
+    ]
     if short:
         parts.append(table(("shortage by country, t", "baseline"), short[:TOP]) + _more(len(short)))
     for kind in ("passage", "port", "border"):
@@ -76,6 +93,7 @@ def _baseline_text(outcome: Any) -> str:
             parts.append(table((f"through each {kind}, t", "baseline"), rows[:SOME]) + _more(len(rows), SOME))
     parts += [
         "\n".join(f"note: {n}" for n in outcome.notes),
+        _lines(confidence_words(base)),
         _certificate({"baseline": summary["certificate"]["baseline"]}),
         _tuned(summary["tuned"]),
     ]
@@ -95,15 +113,75 @@ def _one_state(text: str) -> str:
 
 def _scenario(summary: Mapping[str, Any]) -> str:
     scenario = summary["scenario"]
-    lines = [f"scenario  {scenario['name']}"] if scenario["name"] not in ("", "halts", "baseline") else []
+    rows = [("scenario", scenario["name"])] if scenario["name"] not in ("", "halts", "baseline") else []
     charged = [f"{s['passage']} {number(s['usd_t'], 2)} USD per gross tonne" for s in scenario.get("surcharges", ())]
-    halts = scenario["halts"] or ([] if charged else ["none: the baseline"])
-    lines += [f"{'halts' if i == 0 else '':8}  {h}" for i, h in enumerate(halts)]
-    lines += [f"{'war risk' if i == 0 else '':8}  {c}" for i, c in enumerate(charged)]
-    lines.append(
-        f"{'year':8}  {scenario['year']}" + (f", halts that apply on {scenario['on']}" if scenario.get("on") else "")
+    more = changed(scenario)
+    nothing = [] if charged or more or scenario.get("buyers") else ["none: the baseline"]
+    rows += [("halts", h) for h in scenario["halts"] or nothing]
+    rows += [("war risk", c) for c in charged] + more
+    rows.append(
+        ("year", f"{scenario['year']}" + (f", halts that apply on {scenario['on']}" if scenario.get("on") else ""))
     )
-    return "\n".join(lines)
+    wide = max(8, *(len(label) for label, _ in rows))
+    shown = [label if i == 0 or rows[i - 1][0] != label else "" for i, (label, _) in enumerate(rows)]
+    return "\n".join(f"{label:{wide}}  {_cell(text)}" for label, (_, text) in zip(shown, rows, strict=True))
+
+
+def _buyers(summary: Mapping[str, Any]) -> str:
+    """Return what each buyer wanted and got, and from whom, before and after."""
+    rows: list[tuple[str, ...]] = []
+    for b in buyer_lines(summary):
+        moved = signed(b.after_t - b.before_t)
+        rows.append((b.id, f"gets, of {tonnes(b.wanted_t)} t {b.grade}", tonnes(b.before_t), tonnes(b.after_t), moved))
+        down = ("next lower grade", *b.stepped_t)
+        for who, x, y in [*([down] if max(b.stepped_t) >= SMALL_T else []), *b.suppliers[:SOME]]:
+            rows.append(("", f"  {'of it ' if who == down[0] else ''}{who}", tonnes(x), tonnes(y), signed(y - x)))
+        if len(b.suppliers) > SOME:
+            rows.append(("", f"  and {len(b.suppliers) - SOME} more", "", "", ""))
+    return table(("buyers, t", "", "baseline", "halted", "change"), rows, left=2) if rows else ""
+
+
+def _stepped(base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
+    """Return what was met by another grade than the one wanted."""
+    rows = []
+    for key, said in (("step_down_by_grade", "the next lower one"), ("step_up_by_grade", "a dearer one")):
+        a, b = base.get(key, {}), halted.get(key, {})
+        for g in sorted({*a, *b}, key=lambda g: (-b.get(g, 0.0), g)):
+            x, y = a.get(g, 0.0), b.get(g, 0.0)
+            if max(x, y) >= SMALL_T:
+                rows.append((g, said, tonnes(x), tonnes(y), signed(y - x)))
+    return table(("grade wanted, t", "taken instead", "baseline", "halted", "change"), rows, left=2) if rows else ""
+
+
+def _released(summary: Mapping[str, Any]) -> str:
+    rows = [(what, tonnes(there), tonnes(used)) for what, used, there in released(summary)]
+    return table(("stock, t", "there", "let go"), rows) if rows else ""
+
+
+def _detours(halted: Mapping[str, Any]) -> str:
+    """Return what went round a ban, by the third country it went by."""
+    by_hub = sorted(halted.get("transshipped_t", {}).items(), key=lambda r: (-r[1], r[0]))
+    rows = [(hub, tonnes(t)) for hub, t in by_hub if t >= SMALL_T]
+    return table(("went round a ban, t, by way of", "halted"), rows[:TOP]) + _more(len(rows)) if rows else ""
+
+
+def _prices(summary: Mapping[str, Any]) -> str:
+    """Return where each commodity's price rose most."""
+    found = rises(summary)
+    if not found:
+        return ""
+    rows = [
+        (r.goods, r.place, number(r.before), number(r.after), signed(r.after - r.before), str(r.places),
+         KINKS.get(r.holds, ""))
+        for r in found
+    ]  # fmt: skip
+    head = ("price, USD/t: rose most", "in", "baseline", "halted", "change", "places", "holds for")
+    said = [_lines(PRICE)] + [_lines(KINKS_SAID)] * any(r.holds in KINKS for r in found)
+    return "\n".join([table(head, rows, left=2), *said])
+
+
+def _lines(text: str, wide: int = 96) -> str:
+    return "\n".join(textwrap.wrap(text.replace("\u00a0", " "), wide))
 
 
 def _totals(bloc: str, base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
@@ -154,7 +232,7 @@ def _stages(base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
 def _shortage(by: str, base: Mapping[str, Any], halted: Mapping[str, Any]) -> str:
     a, b = base[f"shortage_by_{by}"], halted[f"shortage_by_{by}"]
     names = sorted(
-        (n for n in {*a, *b} if max(a.get(n, 0.0), b.get(n, 0.0)) >= 0.05), key=lambda n: (-b.get(n, 0.0), n)
+        (n for n in {*a, *b} if max(a.get(n, 0.0), b.get(n, 0.0)) >= SMALL_T), key=lambda n: (-b.get(n, 0.0), n)
     )
     rows = [(n, tonnes(a.get(n, 0.0)), tonnes(b.get(n, 0.0)), signed(b.get(n, 0.0) - a.get(n, 0.0))) for n in names]
     if not rows:

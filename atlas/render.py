@@ -63,7 +63,7 @@ def page(
         "label": f"Map: {text.title}"[:200].replace("<", ""),
         "attribution": str(Markup(" · ").join(who for _, who in ATTRIBUTION[:3])),
     }
-    folium_parts = build(start, ONLINE_TILES if tiles else None).parts()
+    folium_parts = build(start, ONLINE_TILES if tiles else None, buyers=bool(text.buyers)).parts()
     html = (
         environment()
         .get_template("map.html")
@@ -74,6 +74,7 @@ def page(
             folium=folium_parts,
             data=Markup(json_text(data)),
             legend=_legend(),
+            detours=bool(data["detours"]),
             bloc=outcome.bloc,
             halted=any(data["halted"].values()),
             when=_when(outcome),

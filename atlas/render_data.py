@@ -17,6 +17,7 @@ import pandas as pd
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from atlas.answer_words import buyer_lines
 from atlas.render_arcs import arcs, encode, encode_all
 from atlas.render_style import COMMODITIES, STAGES, style_sheet
 from atlas.render_words import halt_specs
@@ -94,6 +95,7 @@ def payload(outcome: Any) -> Json:
         "places": places,
         "lanes": lanes,
         "ways": ways,
+        "detours": any(len(lane) > 4 for lane in lanes),
         "drawn": drawn,
         "ports": _ports(outcome),
         "passages": _passages(outcome),
@@ -102,7 +104,8 @@ def payload(outcome: Any) -> Json:
 
 def _route_lines(outcome: Any, route_ids: Sequence[str]) -> list[BaseGeometry]:
     """Return the lines of routes; a server draws mostly the same ones, so they are kept by layers and route."""
-    if getattr(outcome.scenario, "facilities", ()):  # points of a scenario may share numbers with another's
+    scenario = outcome.summary["scenario"]
+    if scenario.get("facilities") or scenario.get("buyers"):  # points of a scenario may share numbers with another's
         return [outcome.geometry(r) for r in route_ids]
     lines = []
     for route in route_ids:
@@ -128,7 +131,9 @@ def drawn_flows(outcome: Any) -> tuple[pd.DataFrame, Json]:
     table = outcome.flows
     table = table[(table["route_id"].fillna("") != "") & (table["tonnes"] > 0)]
     market = {c: i for i, c in outcome.layers.markets["country"].items()}
-    known = outcome.layers.facilities.index
+    own = [*(b.id for b in buyer_lines(outcome.summary)), *_own_units(outcome)]
+    known = outcome.layers.facilities.index.union(own)
+    via = table["via"].fillna("") if "via" in table else ""
     item = table["element"].fillna("").where(table["element"].fillna("") != "", table["grade"].fillna(""))
     frame = pd.DataFrame(
         {
@@ -138,12 +143,13 @@ def drawn_flows(outcome: Any) -> tuple[pd.DataFrame, Json]:
             "to_country": table["to_country"],
             "commodity": table["commodity"],
             "item": item,
+            "via": via,
             "route_id": table["route_id"],
             "state": table["state"],
             "tonnes": table["tonnes"],
         }
     )
-    keys = ["from", "to", "from_country", "to_country", "commodity", "item", "route_id"]
+    keys = ["from", "to", "from_country", "to_country", "commodity", "item", "via", "route_id"]
     wide = frame.groupby([*keys, "state"], sort=True)["tonnes"].sum().unstack("state").fillna(0.0).reset_index()
     wide.columns.name = None
     for state in ("baseline", "halted"):
@@ -161,18 +167,21 @@ def drawn_flows(outcome: Any) -> tuple[pd.DataFrame, Json]:
 
 
 def _ends(ids: pd.Series, countries: pd.Series, known: pd.Index, market: dict[str, str]) -> pd.Series:
-    """Return facility ids as they are and everything else as its country's market."""
+    """Return ids of facilities and a scenario's buyers as they are, everything else as its country's market."""
     return ids.where(ids.isin(known), countries.map(market).fillna(ids))
 
 
 def _lanes(flows: pd.DataFrame, place_of: dict[str, int]) -> tuple[list[list[Any]], list[list[Any]]]:
-    """Return lanes [from, to, commodity, item] and their ways [lane, route, baseline t, halted t]."""
-    lane = flows.groupby(["from", "to", "commodity", "item"], sort=False).ngroup()
+    """Return lanes [from, to, commodity, item] and their ways [lane, route, baseline t, halted t].
+
+    A lane round a ban has the third country after the item.
+    """
+    lane = flows.groupby(["from", "to", "commodity", "item", "via"], sort=False).ngroup()
     firsts = flows.loc[~lane.duplicated()]
     codes = {c: k for k, c in enumerate(COMMODITIES)}
     lanes = [
-        [place_of[a], place_of[b], codes.get(c, len(codes)), i]
-        for a, b, c, i in zip(firsts["from"], firsts["to"], firsts["commodity"], firsts["item"], strict=True)
+        [place_of[a], place_of[b], codes.get(c, len(codes)), i, *([via] if via else [])]
+        for a, b, c, i, via in firsts[["from", "to", "commodity", "item", "via"]].itertuples(index=False)
     ]
     route = pd.factorize(flows["route_id"])[0]
     columns = zip(lane, route, flows["baseline"], flows["halted"], strict=True)
@@ -225,14 +234,69 @@ def _places(outcome: Any, flows: pd.DataFrame) -> tuple[list[Json], dict[str, in
         if mid in used:
             at = [round(float(row["lon"]), 4), round(float(row["lat"]), 4)]
             records.append({"id": mid, "name": row["name"], "stage": len(STAGES), "country": row["country"], "at": at})
+    records += [*_own_units(outcome).values(), *_buyers(outcome)]
     place_of = {r["id"]: k for k, r in enumerate(records)}
-    for missing in sorted(used - set(place_of)):  # a buyer or unit of a scenario
+    for missing in sorted(used - set(place_of)):
         country = pd.concat(
             [flows.loc[flows["from"] == missing, "from_country"], flows.loc[flows["to"] == missing, "to_country"]]
         ).iloc[0]
         place_of[missing] = len(records)
         records.append({"id": missing, "name": missing, "stage": len(STAGES), "country": country, "at": None})
     return [{k: v for k, v in r.items() if v is not None and v != ""} for r in records], place_of
+
+
+def _buyers(outcome: Any) -> list[Json]:
+    """Return a scenario's buyers as places, with what each gets and whether that is all it wants."""
+    at = {b["id"]: [round(float(b["lon"]), 4), round(float(b["lat"]), 4)]
+          for b in outcome.summary["scenario"].get("buyers", ())}  # fmt: skip
+    return [
+        {
+            "id": b.id,
+            "name": b.id,
+            "stage": len(STAGES),
+            "country": b.country,
+            "at": at.get(b.id),
+            "buyer": b.state,
+            "grade": b.grade,
+            "sector": b.sector,
+            "wanted": amount(b.wanted_t),
+            "baseline": amount(b.before_t),
+            "halted_t": amount(b.after_t),
+            "stepped": amount(b.stepped_t[1]),
+        }
+        for b in buyer_lines(outcome.summary)
+    ]
+
+
+def _own_units(outcome: Any) -> dict[str, Json]:
+    """Return the units that a scenario itself brings as places, by id."""
+    layers, made, found = outcome.layers, outcome.facilities, {}
+    for row in outcome.summary["scenario"].get("facilities", ()):
+        fid, at = str(row.get("id", "")), (row.get("lon"), row.get("lat"))
+        if (
+            fid in layers.facilities.index
+            or row.get("stage") not in STAGES
+            or not all(isinstance(v, (int, float)) for v in at)
+        ):
+            continue
+        units = made.loc[fid] if fid in made.index else None
+        found[fid] = {
+            "id": fid,
+            "name": str(row.get("name") or fid),
+            "stage": STAGES.index(row["stage"]),
+            "country": str(row.get("country", "")),
+            "at": [round(float(v), 4) for v in at],
+            "product": str(row.get("product", "")),
+            "status": "in this scenario",
+            "active": True,
+            "own": True,
+            "modelled": True,
+            "unit": str(units["unit"]) if units is not None else "",
+            "capacity": amount(row["capacity_t"]) if isinstance(row.get("capacity_t"), (int, float)) else None,
+            "baseline": amount(units["baseline_t"]) if units is not None else None,
+            "halted_t": amount(units["halted_t"]) if units is not None else None,
+        }
+    return found
 
 
 def _in_use(units: dict[str, float]) -> bool:

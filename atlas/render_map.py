@@ -19,6 +19,7 @@ from atlas.render_style import (
     SHAPES,
     STAGE_LABELS,
     STAGES,
+    buyer_swatch,
     line_swatch,
     shape_swatch,
 )
@@ -133,10 +134,10 @@ class AtlasReady(MacroElement):
         self.data, self.control = data, control
 
 
-def build(start: dict[str, Any], tiles: tuple[str, str] | None = None) -> AtlasFigure:
+def build(start: dict[str, Any], tiles: tuple[str, str] | None = None, buyers: bool = False) -> AtlasFigure:
     """Return the figure that holds the map and its layers; `tiles` is (address, attribution) of an optional background.
 
-    Same input, same bytes: ids are counted once the tree stands.
+    `buyers` adds a layer for those of a scenario. Same input, same bytes: ids are counted once the tree stands.
     """
     figure = AtlasFigure()
     figure.header._children.clear()  # the template has its own
@@ -152,7 +153,7 @@ def build(start: dict[str, Any], tiles: tuple[str, str] | None = None) -> AtlasF
     figure.add_child(chart)
     data = AtlasData(start)
     chart.add_child(data)
-    for layer in _layers(data):
+    for layer in _layers(data, buyers):
         chart.add_child(layer)
     if tiles:
         chart.add_child(folium.TileLayer(tiles=tiles[0], attr=tiles[1], name="Online tiles", overlay=True, show=False))
@@ -163,7 +164,7 @@ def build(start: dict[str, Any], tiles: tuple[str, str] | None = None) -> AtlasF
     return figure
 
 
-def _layers(data: AtlasData) -> list[AtlasLayer]:
+def _layers(data: AtlasData, buyers: bool) -> list[AtlasLayer]:
     """Return the layers in the order the control lists them, each named by its symbol and a word."""
     found = [
         AtlasLayer(data, "flow", c, line_swatch(COLOURS[c], (), 4) + " " + COMMODITY_LABELS[c]) for c in COMMODITIES
@@ -176,6 +177,8 @@ def _layers(data: AtlasData) -> list[AtlasLayer]:
         AtlasLayer(data, "stage", "idle", shape_swatch("circle", "#5A6675", hollow=True) + " Not running", False),
     ]
     found += [AtlasLayer(data, "stage", s, shape_swatch(SHAPES[s], COLOURS[s]) + " " + STAGE_LABELS[s]) for s in STAGES]
+    if buyers:
+        found.append(AtlasLayer(data, "stage", "buyer", buyer_swatch("met", 6) + " Your buyers"))
     found.append(AtlasLayer(data, "labels", "", "Country names"))
     return found
 

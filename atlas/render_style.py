@@ -22,6 +22,7 @@ COLOURS = {
     "oxide": "#56B4E9",
     "scrap": "#009E73",
     "demand": "#4A5764",
+    "buyer": "#FFFFFF",
 }
 SHAPES = {
     "mine": "triangle",
@@ -30,6 +31,7 @@ SHAPES = {
     "magnet": "circle",
     "recycling": "pentagon",
     "demand": "cross",
+    "buyer": "star",
 }
 STAGE_LABELS = {
     "mine": "Mines",
@@ -64,6 +66,13 @@ CHANGES: dict[str, tuple[str, tuple[int, ...], str]] = {
     "new-other": ("#8A3F86", (13, 4, 3, 4), "New, other source"),
 }
 SOURCES = {"ally": ("#0072B2", "Allied source"), "other": ("#D55E00", "Other source")}
+VIA = ("#1B2530", (6, 3), "Round a ban, by a third country")  # in every view, beside its kind or commodity
+# state of a scenario's buyer: colour, part of the star that is filled, label
+BUYERS: dict[str, tuple[str, float, str]] = {
+    "met": ("#0072B2", 1.0, "Buyer, met"),
+    "part": ("#E69F00", 0.5, "Buyer, part short"),
+    "none": ("#C43B00", 0.0, "Buyer, gets nothing"),
+}
 
 # mode of a leg: colour, dash in pixels, label; port handling has no line
 MODE_STYLES: dict[str, tuple[str, tuple[int, ...], str]] = {
@@ -149,8 +158,30 @@ def shape_swatch(shape: str, colour: str, radius: float = 6.0, hollow: bool = Fa
     ).format(s=size, b=body, f=fill, k=stroke, w=2.2 if shape == "cross" else 1)
 
 
+def buyer_swatch(state: str, radius: float = 7.0) -> Markup:
+    """Return the star of a buyer as SVG: whole, half or not filled."""
+    colour, part, _ = BUYERS[state]
+    c = radius * 1.4 + 1.5
+    points = [(c + radius * x, c + radius * y) for x, y in polygon("star")]
+    half = [*points[5:], points[0]]  # its left side
+    outline, inside = (" ".join(f"{x:.2f},{y:.2f}" for x, y in p) for p in (points, points if part == 1 else half))
+    fill = Markup('<polygon points="{}" fill="{}"/>').format(inside, colour) if part else Markup("")
+    return Markup(
+        '<svg class="swatch" width="{s}" height="{s}" viewBox="0 0 {s} {s}" aria-hidden="true" focusable="false">'
+        '<polygon points="{o}" fill="#FFFFFF"/>{f}'
+        '<polygon points="{o}" fill="none" stroke="{k}" stroke-width="1.3"/></svg>'
+    ).format(s=round(2 * c, 1), o=outline, f=fill, k="#1F2933" if part else colour)
+
+
 def polygon(shape: str) -> list[tuple[float, float]]:
-    """Return the corners of a symbol around (0, 0) with about the area of a unit circle, y downwards."""
+    """Return the corners of a symbol around (0, 0) with about the area of a unit circle, y downwards.
+
+    A star's first corner is its top, its sixth the notch at its foot.
+    """
+    if shape == "star":
+        turns = [(k, math.pi * (k / 5 - 0.5)) for k in range(10)]
+        return [(round((0.62, 1.4)[k % 2 == 0] * math.cos(t), 3), round((0.62, 1.4)[k % 2 == 0] * math.sin(t), 3))
+                for k, t in turns]  # fmt: skip
     corners, turn, reach = {"triangle": (3, 0.0, 1.3), "square": (4, 0.125, 1.2), "diamond": (4, 0.0, 1.25)}.get(
         shape, (5, 0.0, 1.12)
     )
@@ -169,6 +200,8 @@ def style_sheet() -> dict[str, object]:
         "commodityLabels": COMMODITY_LABELS,
         "commodityUnits": COMMODITY_UNITS,
         "changes": {k: {"colour": c, "dash": d, "label": t} for k, (c, d, t) in CHANGES.items()},
+        "via": {"colour": VIA[0], "dash": VIA[1], "label": VIA[2]},
+        "buyers": {k: {"colour": c, "part": p, "label": t} for k, (c, p, t) in BUYERS.items()},
         "sources": {k: {"colour": c, "label": t} for k, (c, t) in SOURCES.items()},
         "width": [WIDTH_MIN_PX, WIDTH_AT_100_KT_PX],
         "radius": [RADIUS_MIN_PX, RADIUS_AT_100_KT_PX],
@@ -180,6 +213,8 @@ def legend() -> dict[str, list[Sample]]:
     return {
         "changes": [Sample(line_swatch(c, d, 3.5), t) for c, d, t in CHANGES.values()],
         "sources": [Sample(line_swatch(c, (), 3.5), t) for c, t in SOURCES.values()],
+        "via": [Sample(line_swatch(VIA[0], VIA[1], 3.5), VIA[2])],
+        "buyers": [Sample(buyer_swatch(k), t) for k, (_, _, t) in BUYERS.items()],
         "commodities": [Sample(line_swatch(COLOURS[c], (), 3.5), COMMODITY_LABELS[c]) for c in COMMODITIES],
         "widths": [Sample(line_swatch("#6B7683", (), width_px(t)), f"{t:,} t") for t in (1_000, 10_000, 100_000)],
         "sizes": [

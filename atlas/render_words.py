@@ -3,9 +3,28 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from atlas.halt_words import country_name, describe
-from atlas.render_style import COMMODITY_LABELS
+from markupsafe import Markup
 
+from atlas.answer_words import (
+    KINKS,
+    KINKS_SAID,
+    MOST_RISES,
+    PRICE,
+    BuyerLine,
+    buyer_lines,
+    changed,
+    confidence_words,
+    released,
+    rises,
+)
+from atlas.halt_words import country_name, describe
+from atlas.render_style import COMMODITY_LABELS, buyer_swatch
+from atlas.world import ELEMENTS
+
+MOST_PLACES = 20  # rows of a table of prices
+KINK_MARKS = {"more": "+", "less": "−", "neither": "±"}
+TELLING = ("transshipment", "draw", "parameter")  # changes that a notice tells of, not a chip
+GRADES = ("cerium", "standard", "H", "SH", "UH", "EH", "bonded", "SmCo")  # in the order of columns
 UNNAMED = ("", "halts", "scenario", "baseline")  # names given where the user gave none
 
 
@@ -31,6 +50,17 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Buyer:
+    """A buyer of a scenario: its sign on the map, what it gets in words, and its suppliers."""
+
+    name: str
+    swatch: Markup
+    state: str
+    said: str
+    suppliers: Table
+
+
+@dataclass(frozen=True)
 class Words:
     """All text of a page about one outcome."""
 
@@ -40,6 +70,11 @@ class Words:
     cards: list[Card] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    buyers: list[Buyer] = field(default_factory=list)
+    about: str = ""
+    confidence: str = ""
 
 
 def words(outcome: Any, title: str | None = None) -> Words:
@@ -53,8 +88,61 @@ def words(outcome: Any, title: str | None = None) -> Words:
         halts=[describe(h, outcome.layers) for h in halts],
         cards=_halt_cards(outcome) if halts or differs(outcome) else _baseline_cards(outcome),
         tables=_tables(outcome),
-        notes=list(outcome.notes),
+        notes=[n for n in outcome.notes if not n.startswith("transshipment is on")],
+        changes=[t if k in ("contract", "stock") else f"{k} {t}" for k, t in _changes(outcome) if k not in TELLING],
+        notices=_notices(outcome),
+        buyers=[_buyer(b, outcome) for b in buyer_lines(outcome.summary)],
+        about=str(getattr(outcome.scenario, "note", "") or "").strip(),
+        confidence=confidence_words(outcome.summary["halted"]),
     )
+
+
+def _changes(outcome: Any) -> list[tuple[str, str]]:
+    return changed(outcome.summary["scenario"])
+
+
+def _notices(outcome: Any) -> list[str]:
+    """Return what makes this answer another kind of answer: transshipment, a draw, other parameters."""
+    told, halted = [], outcome.summary["halted"]
+    usual = getattr(outcome.layers, "parameters", {})
+    moved = sum(halted.get("transshipped_t", {}).values())
+    hubs = outcome.summary["scenario"].get("transshipment")
+    if hubs:
+        via = [country_name(c, outcome.layers) for c in hubs["via"]] if isinstance(hubs, dict) else []
+        did = f"{tonnes(moved)} do" if moved > 0.5 else "nothing does here"
+        told.append(
+            "Transshipment is on: part of a banned trade may go round the ban through "
+            f"{' or '.join(via) or 'third countries'}; {did}."
+        )
+    draw = outcome.summary["scenario"].get("draw")
+    if draw is not None:
+        told.append(
+            f"Draw {draw}: sizes of plants, outputs, baskets and demand are drawn within "
+            "their ranges, not the best estimates."
+        )
+    other = outcome.summary["scenario"].get("parameters", {})
+    if other:
+        parts = [f"{k} {v:g}" + (f" (else {usual[k]:g})" if k in usual else "") for k, v in other.items()]
+        told.append("Parameters changed: " + ", ".join(parts) + ".")
+    return told
+
+
+def _buyer(b: BuyerLine, outcome: Any) -> Buyer:
+    """Return a buyer in words, with its suppliers before and after."""
+    names = outcome.layers.facilities["name"]
+    halt = bool(halt_specs(outcome)) or differs(outcome)
+    got = "nothing" if b.after_t < 0.5 else "all of it" if b.state == "met" else tonnes(b.after_t)
+    where = country_name(b.country, outcome.layers)
+    said = f"Wants {tonnes(b.wanted_t)} of {b.grade} ({b.sector}, {where}); gets {got}"
+    said += f", before {tonnes(b.before_t)}." if halt and abs(b.after_t - b.before_t) > 0.5 else "."
+    if b.stepped_t[1] > 0.5:
+        said += f" {tonnes(b.stepped_t[1])} of it come as the next lower grade."
+    heads = ("Supplier", "Before", "After") if halt else ("Supplier", "Tonnes")
+    rows: list[tuple[str, ...]] = [
+        (str(names.get(i, i)), tonnes(x), tonnes(y))[: len(heads)] for i, x, y in b.suppliers if max(x, y) > 0.5
+    ]
+    state = {"met": "met", "part": "part short", "none": "gets nothing"}[b.state]
+    return Buyer(b.id, buyer_swatch(b.state), state, said, Table("Suppliers", heads, rows))
 
 
 def halt_specs(outcome: Any) -> list[str]:
@@ -191,6 +279,9 @@ def _tables(outcome: Any) -> list[Table]:
         _shortage(outcome, halted, "grade"),
     ]
     if halt:
+        found += [_stepped(base, halted), _detours(outcome), _released(outcome)]
+        if rises(outcome.summary):
+            found += [_risen(outcome), *(_prices(outcome, c) for c in ("magnet", "metal", "oxide"))]
         found.append(_replaced(outcome))
         found.append(_units(outcome))
     found.append(_throughput(outcome, base, halted, "passage", halt))
@@ -208,6 +299,86 @@ def _shortage(outcome: Any, state: dict[str, Any], by: str) -> Table:
         (by.capitalize(), "Short", "Part"),
         [(name(k), tonnes(v), percent(v / total)) for k, v in rows],
     )
+
+
+def _stepped(base: dict[str, Any], halted: dict[str, Any]) -> Table:
+    rows: list[tuple[str, ...]] = []
+    for key, said in (("step_down_by_grade", "lower"), ("step_up_by_grade", "dearer")):
+        a, b = base.get(key, {}), halted.get(key, {})
+        for g in sorted({*a, *b}, key=lambda g: (-b.get(g, 0.0), g)):
+            if max(a.get(g, 0.0), b.get(g, 0.0)) > 0.5:
+                rows.append((g, said, tonnes(a.get(g, 0.0)), tonnes(b.get(g, 0.0))))
+    note = "What was met by the next lower grade than the one wanted, or by a dearer one. It counts as supplied."
+    return Table("Met by another grade", ("Wanted", "Took", "Before", "After"), rows, numeric=2, note=note)
+
+
+def _detours(outcome: Any) -> Table:
+    by_hub = outcome.summary["halted"].get("transshipped_t", {})
+    rows: list[tuple[str, ...]] = [
+        (country_name(hub, outcome.layers), tonnes(t)) for hub, t in sorted(by_hub.items(), key=lambda r: (-r[1], r[0]))
+    ]
+    return Table("Went round a ban", ("By way of", "Tonnes"), rows, note="All goods, each in its own tonnes.")
+
+
+def _released(outcome: Any) -> Table:
+    rows: list[tuple[str, ...]] = [
+        (what, tonnes(there), tonnes(used)) for what, used, there in released(outcome.summary)
+    ]
+    return Table("Let go from stock", ("Stock", "There", "Used"), rows)
+
+
+def _risen(outcome: Any) -> Table:
+    """Return where each commodity's price rose most, and what a price is."""
+    rows: list[tuple[str, ...]] = [
+        (r.goods, country_name(r.place, outcome.layers) + (f" and {r.places - 1} more" if r.places > 1 else ""),
+         f"{r.before:,.0f}", _marked(f"{r.after:,.0f}", r.holds))
+        for r in rises(outcome.summary, MOST_RISES)
+    ]  # fmt: skip
+    heads = ("Goods", "Where", "Before", "After")
+    return Table(
+        "Price of scarcity, USD/t: rose most",
+        heads,
+        rows,
+        numeric=2,
+        note=f"{PRICE} {KINKS_SAID} {_marks(rows)}".strip(),
+    )
+
+
+def _prices(outcome: Any, commodity: str) -> Table:
+    """Return the prices of a commodity after the halt: a row a country, a column a grade or element."""
+    state = outcome.summary["halted"]
+    kinds, kinks = state.get("prices_usd_t", {}).get(commodity, {}), state.get("price_kinks", {}).get(commodity, {})
+    columns = [k for k in (*ELEMENTS, *GRADES) if k in kinds] + sorted(set(kinds) - {*ELEMENTS, *GRADES})
+    flows = outcome.flows[outcome.flows["commodity"] == commodity]
+    taken = flows.groupby("to_country")["tonnes"].max().to_dict()
+    places = sorted({p for k in columns for p in kinds[k]}, key=lambda p: (-taken.get(p, 0.0), p))
+    more = len(places) - MOST_PLACES
+    places = places[:MOST_PLACES]
+    rows: list[tuple[str, ...]] = [
+        (
+            country_name(p, outcome.layers),
+            *(_marked(_thousands(kinds[k][p]), kinks.get(k, {}).get(p, "")) if p in kinds[k] else "" for k in columns),
+        )
+        for p in places
+    ]
+    title = f"Prices of {COMMODITY_LABELS[commodity].lower()} after, thousand USD/t"
+    rest = f"The {more} countries that take least are in the JSON. " if more > 0 else ""
+    return Table(title, ("Country", *columns), rows, note=rest + _marks(rows))
+
+
+def _thousands(usd: float) -> str:
+    return f"{usd / 1000:,.{0 if abs(usd) >= 99_950 else 1}f}"
+
+
+def _marked(text: str, holds: str) -> str:
+    mark = KINK_MARKS.get(holds, "")
+    return f"{text}\u00a0{mark}" if mark else text
+
+
+def _marks(rows: list[tuple[str, ...]]) -> str:
+    """Return what the marks of kinks mean that stand in rows."""
+    used = [k for k, mark in KINK_MARKS.items() if any(cell.endswith(f"\u00a0{mark}") for row in rows for cell in row)]
+    return "Marks: " + ", ".join(f"{KINK_MARKS[k]} {KINKS[k]}" for k in used) + "." if used else ""
 
 
 def _replaced(outcome: Any) -> Table:

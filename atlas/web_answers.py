@@ -1,18 +1,21 @@
 """Answers of a running server: solved in a few places, waited for within limits, remembered."""
 
+import dataclasses
 import gzip
 import hashlib
 import threading
 import time
+import tomllib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as WaitTimeout
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from atlas.config import Settings
-from atlas.errors import UnknownName, nearest
+from atlas.errors import BadInput, UnknownName, nearest
 from atlas.web_errors import Overload, TimeUp, TooMany
 from atlas.web_query import Query
 
@@ -82,7 +85,30 @@ class Answers:
         names = self.study.layers.bloc_names
         if query.bloc not in names:
             raise UnknownName("bloc", query.bloc, nearest(query.bloc, names) or sorted(names))
+        if query.named:
+            query = dataclasses.replace(query, scenario=self.stored(query.named), named="")
         return self.study.question(query.halts, query.mapping, query.on)
+
+    def stored(self, name: str) -> dict[str, Any]:
+        """Return a scenario that comes with the layers; raises UnknownName (a path is no name)."""
+        found = self.study.layers.scenarios
+        if name not in found:
+            raise UnknownName("scenario", name, nearest(name, found) or sorted(found))
+        try:
+            return {"name": name} | tomllib.loads(found[name].read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadInput(f"scenario {name}: {error}") from None
+
+    @cached_property
+    def scenarios(self) -> dict[str, str]:
+        """The scenarios that come with the layers: title by name, by title."""
+        titles = {}
+        for name in self.study.layers.scenarios:
+            try:
+                titles[name] = str(self.stored(name)["name"])
+            except BadInput:
+                titles[name] = name
+        return dict(sorted(titles.items(), key=lambda r: (r[1].casefold(), r[0])))
 
     def key(self, question: Any, bloc: str) -> Hashable:
         """Return what tells one answer from another."""

@@ -99,16 +99,19 @@ def html_document(html: str, tiles: bool = False) -> Document:
 def _frame(outcome: Any, query: Query, path: str) -> dict[str, Any]:
     """Return what the web adds to a map: navigation, builder, links."""
     halts = list(outcome.summary["scenario"]["halts"])
+    if query.named:  # the halts of the scenario itself stand in its file
+        halts = list(_atlas().study.question(query.halts).specs) if query.halts else []
     rest = [("open", o) for o in query.opened] + ([("on", query.on.isoformat())] if query.on else [])
     own_bloc = [("bloc", query.bloc)] if query.bloc != "us-allies" else []
-    address = urlencode([("halt", h) for h in halts] + rest + own_bloc)
+    own_name = [("scenario", query.named)] if query.named else []
+    address = urlencode(own_name + [("halt", h) for h in halts] + rest + own_bloc)
     tail = f"?{address}" if address else ""
     names = (("facilities", "Facilities"), ("flows", "Flows"), ("changes", "Changes"))
     links = [{"href": f"/api/solve{tail}", "text": "All figures (JSON)", "download": False}]
     links += [{"href": f"/api/layers/{n}.geojson{tail}", "text": f"{t} (GeoJSON)", "download": True} for n, t in names]
     return {
         "nav": nav("/" if path == "/" else "/map"),
-        "builder": _builder(halts, query.bloc, rest, folded=bool(halts)),
+        "builder": _builder(halts, query.bloc, rest, folded=bool(halts or query.named), named=query.named),
         "builder_first": path == "/",
         "links": links,
         "scripts": ("builder.js",),
@@ -120,8 +123,13 @@ def nav(here: str) -> list[dict[str, Any]]:
     return [{"href": href, "text": text, "here": href == here} for href, text in PAGES]
 
 
-def _builder(halts: list[str], bloc: str, rest: Sequence[tuple[str, str]] = (), folded: bool = False) -> Markup:
-    """Return the form that makes halts; `rest` goes along, folded where results come first."""
+def _builder(
+    halts: list[str], bloc: str, rest: Sequence[tuple[str, str]] = (), folded: bool = False, named: str = ""
+) -> Markup:
+    """Return the form that makes halts; `rest` goes along, folded where results come first.
+
+    `named` is the scenario of the layers that the halts go with.
+    """
     study = _atlas().study
     template = environment().get_template("builder.html")
     return Markup(
@@ -130,6 +138,8 @@ def _builder(halts: list[str], bloc: str, rest: Sequence[tuple[str, str]] = (), 
             bloc=bloc,
             folded=folded,
             rest=rest,
+            named=named,
+            scenarios=[(t, "/map?" + urlencode([("scenario", n)])) for n, t in _atlas().answers.scenarios.items()],
             blocs=study.layers.bloc_names,
             names=Markup(json_text(_names(study))),
             presets=[(t, "/map?" + urlencode([("halt", h) for h in hs])) for t, hs in PRESETS if _known(hs, study)],
@@ -216,5 +226,10 @@ def error_page(failed: Failure) -> Document:
         settings = _atlas().settings
         halts = [h[: settings.max_text_length] for h in request.args.getlist("halt")[: settings.max_halts] if h.strip()]
         bloc = request.args.get("bloc", "")
-        builder = _builder(halts, bloc if bloc in _atlas().study.layers.bloc_names else "us-allies")
+        named = request.args.get("scenario", "")
+        builder = _builder(
+            halts,
+            bloc if bloc in _atlas().study.layers.bloc_names else "us-allies",
+            named=named if named in _atlas().study.layers.scenarios else "",
+        )
     return _plain("error.html", "", failed=failed, builder=builder)

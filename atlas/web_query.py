@@ -21,7 +21,7 @@ MAX_PARAMETERS = 200
 
 @dataclass(frozen=True)
 class Query:
-    """A question about halts as an address or a body asks it."""
+    """A question about halts as an address or a body asks it; `named` is a scenario of the layers."""
 
     halts: tuple[str, ...] = ()
     bloc: str = "us-allies"
@@ -29,6 +29,7 @@ class Query:
     opened: tuple[str, ...] = ()
     view: str = "change"
     scenario: Mapping[str, Any] | None = None
+    named: str = ""
 
     @property
     def mapping(self) -> Mapping[str, Any] | None:
@@ -92,8 +93,8 @@ def single(found: Mapping[str, list[str]], name: str, default: str, problems: li
 
 
 def halt_query(request: Request, settings: Settings, *, more: Iterable[str] = ()) -> Query:
-    """Return what halt, bloc, on, open (and view) say; raises BadInput."""
-    found = parameters(request, ("halt", "bloc", "on", "open", *more), settings)
+    """Return what halt, scenario, bloc, on, open (and view) say; raises BadInput."""
+    found = parameters(request, ("halt", "scenario", "bloc", "on", "open", *more), settings)
     problems: list[str] = []
     halts = found.get("halt", [])
     if len(halts) > settings.max_halts:
@@ -105,9 +106,9 @@ def halt_query(request: Request, settings: Settings, *, more: Iterable[str] = ()
         if v not in VIEWS:
             near = nearest(v, VIEWS) or VIEWS
             problems.append(f"unknown view {v[:60]!r}; nearest: {', '.join(near)}")
-    query = Query(
-        tuple(halts), single(found, "bloc", "us-allies", problems), on, tuple(found.get("open", ())), views[0]
-    )
+    named = single(found, "scenario", "", problems)
+    bloc = single(found, "bloc", "us-allies", problems)
+    query = Query(tuple(halts), bloc, on, tuple(found.get("open", ())), views[0], named=named)
     if problems:
         raise BadInput(problems)
     return query
@@ -158,6 +159,8 @@ def json_body(request: Request, settings: Settings) -> Any:
 def scenario_body(request: Request, settings: Settings) -> Query:
     """Return the question in a body (a scenario object) with bloc and on from the address; raises BadInput."""
     asked = halt_query(request, settings)
+    if asked.named:
+        raise BadInput("scenario: a name in the address and a body, expected one of them")
     scenario = json_body(request, settings)
     if not isinstance(scenario, dict):
         raise BadInput(f"the body is a JSON {_kind(scenario)}: expected an object with a scenario")

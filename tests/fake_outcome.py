@@ -4,6 +4,7 @@
 solves. Routes run along a handful of waypoints, with continuous longitudes across the Pacific.
 """
 
+import copy
 import hashlib
 import itertools
 import time
@@ -60,6 +61,8 @@ WAYPOINTS = {
     "kuantan": (103.43, 3.97),
     "tokyo": (139.8, 35.6),
     "jpn-magnet": (133.9, 34.66),
+    "stuttgart-works": (9.18, 48.78),
+    "haiphong": (106.8, 20.8),
     "jpn-market": (139.7, 35.7),
     "pac-w": (160.0, 42.0),
     "pac-m": (180.0, 46.0),
@@ -368,6 +371,12 @@ FLOWS: list[tuple[str, str, str, str, str, list[str], list[str], float, float]] 
     ("jpn-magnet", "deu-market", "magnet", "", "SH", ["tokyo", *EUROPE[1:]], ["tokyo", *SUNDA[1:]], 900, 2300),
     ("hanau-magnet", "deu-market", "magnet", "", "SH", [], [], 900, 1450),
 ]
+# what a scenario of much more than halts adds: the same, and the third country of the halted state
+MORE_FLOWS: list[tuple[Any, ...]] = [
+    ("ningbo-magnet", "stuttgart-works", "magnet", "", "SH", EUROPE, [], 300, 0, ""),
+    ("jpn-magnet", "stuttgart-works", "magnet", "", "SH", [], ["tokyo", *SUNDA[1:]], 0, 45, ""),
+    ("ningbo-magnet", "usa-market", "magnet", "", "standard", [], ["shanghai", "haiphong", *PACIFIC[1:]], 0, 900, "VNM"),
+]
 SECTORS = ("automotive", "wind", "consumer_electronics")
 
 
@@ -553,14 +562,21 @@ def fake_layers() -> FakeLayers:
         operators=operators,
         blocs=blocs,
         targets=fake_targets(),
+        parameters=pd.Series({"transshipment_share": 0.3}),
+        scenarios={"china-cuts-off-allies": data_dir("layers") / "scenarios" / "china-cuts-off-allies.toml"},
         digest="f" * 64,
     )
 
 
-def fake_outcome(halts: tuple[str, ...] = ("country:CHN/magnet",), bloc: str = "us-allies", name: str = "") -> Any:
-    """Return an outcome: with halts the halted column of FLOWS, without the baseline twice."""
+def fake_outcome(
+    halts: tuple[str, ...] = ("country:CHN/magnet",), bloc: str = "us-allies", name: str = "", more: bool = False
+) -> Any:
+    """Return an outcome: with halts the halted column of FLOWS, without the baseline twice.
+
+    `more` adds a buyer with a contract, transshipment, a stock, a draw and another parameter.
+    """
     layers = fake_layers()
-    flows, geometries = _flow_table(bool(halts), layers)
+    flows, geometries = _flow_table(bool(halts), layers, [*((*f, "") for f in FLOWS), *(MORE_FLOWS if more else [])])
     base = _state(flows[flows["state"] == "baseline"], 0.0, layers)
     halted = _state(flows[flows["state"] == "halted"], 23400.0 if halts else 0.0, layers)
     lanes = ["from_id", "from_country", "to_id", "to_country", "commodity", "element", "grade"]
@@ -586,10 +602,14 @@ def fake_outcome(halts: tuple[str, ...] = ("country:CHN/magnet",), bloc: str = "
         .reindex(layers.facilities.index)
         .fillna(0.0)
     )
+    if more:
+        base, halted = base | _more(300.0, {"ningbo-magnet": 300.0}), halted | _more(45.0, {"jpn-magnet": 45.0})
+        halted |= {"transshipped_t": {"VNM": 900.0}, "released_t": {"stock-jpn-dy-metal-1": 30.0},
+                   "step_down_by_grade": {"SH": 120.0}, "step_up_by_grade": {"cerium": 40.0}}  # fmt: skip
     table["normal_t"], table["limit_t"] = table["baseline_t"], layers.facilities["capacity_t"]
     table["unit"] = layers.facilities["unit"]
     summary = {
-        "scenario": {"name": name, "halts": sorted(halts), "year": 2024, "on": "2024-07-01"},
+        "scenario": {"name": name, "halts": sorted(halts), **(copy.deepcopy(MORE) if more else {}), "year": 2024, "on": "2024-07-01"},
         "bloc": bloc,
         "baseline": base,
         "halted": halted,
@@ -627,16 +647,35 @@ def fake_outcome(halts: tuple[str, ...] = ("country:CHN/magnet",), bloc: str = "
     )
 
 
-def _flow_table(halted: bool, layers: FakeLayers) -> tuple[pd.DataFrame, dict[str, LineString]]:
+MORE: dict[str, Any] = {
+    "buyers": [{"id": "stuttgart-works", "lon": 9.18, "lat": 48.78, "sector": "automotive_other", "grade": "SH", "tonnes": 300.0}],
+    "contracts": [{"buyer": "stuttgart-works", "supplier": "ningbo-magnet", "commodity": "magnet", "grade": "SH", "tonnes": 200.0}],
+    "stocks": [{"holder": "JPN", "commodity": "metal", "element": "Dy", "tonnes": 50.0}],
+    "priority": [{"buyer": "stuttgart-works", "class": 1}],
+    "parameters": {"transshipment_share": 0.5},
+    "transshipment": {"via": ["VNM"]},
+    "draw": 7,
+}
+
+
+def _more(got: float, suppliers: dict[str, float]) -> dict[str, Any]:
+    buyer = {
+        "country": "DEU", "sector": "automotive_other", "grade": "SH", "priority_class": 1, "demand_t": 300.0, "supplied_t": got,
+        "shortage_t": 300.0 - got, "step_down_t": 0.0, "by_supplier_t": suppliers, "by_country_t": {}, "mean_days": 31.0, "delivery_usd_t": 1700.0,
+    }  # fmt: skip
+    return {"buyers": {"stuttgart-works": buyer}}
+
+
+def _flow_table(halted: bool, layers: FakeLayers, table: list[tuple[Any, ...]]) -> tuple[pd.DataFrame, dict[str, LineString]]:
     rows, geometries = [], {}
-    for origin, to, commodity, element, grade, way0, way1, t0, t1 in FLOWS:
+    for origin, to, commodity, element, grade, way0, way1, t0, t1, via in table:
         for state, way, tonnes in (("baseline", way0, t0), ("halted", way1 if halted else way0, t1 if halted else t0)):
             if tonnes <= 0:
                 continue
             nodes = (origin, *way, to)
             rid = route_id(nodes)
             geometries[rid] = geometry_of(nodes)
-            country = layers.facilities["country"].get(to) or layers.markets["country"].get(to)
+            country = layers.facilities["country"].get(to) or layers.markets["country"].get(to) or "DEU"
             ends = [f"{country.lower()}-{s}" for s in SECTORS] if to.endswith("-market") else [to]
             for end in ends:
                 rows.append(
@@ -657,6 +696,7 @@ def _flow_table(halted: bool, layers: FakeLayers) -> tuple[pd.DataFrame, dict[st
                         "ports": "CNSHA" if "shanghai" in nodes else "",
                         "borders": "",
                         "route_id": rid,
+                        "via": via,
                     }
                 )
     rows += [
@@ -677,6 +717,7 @@ def _flow_table(halted: bool, layers: FakeLayers) -> tuple[pd.DataFrame, dict[st
             "ports": "",
             "borders": "",
             "route_id": "",
+            "via": "",
         }
         for s in ("baseline", "halted")
     ]
@@ -703,6 +744,18 @@ def _state(flows: pd.DataFrame, short: float, layers: FakeLayers) -> dict[str, A
         "shortage_by_country": {"DEU": short * 0.6, "USA": short * 0.3, "JPN": short * 0.1} if short else {},
         "shortage_by_sector": {"automotive": short * 0.7, "wind": short * 0.3} if short else {},
         "shortage_by_grade": {"SH": short * 0.5, "standard": short * 0.5} if short else {},
+        "step_down_by_grade": {},
+        "step_up_by_grade": {},
+        "buyers": {},
+        "transshipped_t": {},
+        "released_t": {},
+        "confidence_c_share": {"all": 0.612, "mine": 0.33, "separation": 0.6, "metal": 0.95, "magnet": 0.8, "recycling": 0.1, "demand": 1.0},
+        "prices_usd_t": {
+            "magnet": {"SH": {"DEU": 900.0 + 60 * short, "USA": 1100.0 + 59.9 * short, "CHN": 400.0}},
+            "metal": {"Dy": {"JPN": 8000.0 + short / 10}},
+            "concentrate": {"all": {"CHN": 100.0}},
+        },
+        "price_kinks": {"magnet": {"SH": {"DEU": "neither", "CHN": "less"}}},
         "bloc_supplied_share": 1 - short / 40000,
         "bloc_origin_share": {"mine": 0.2, "separation": 0.15, "metal": 0.1, "magnet": 0.31 + short / 60000},
         "stage_output_t": {"magnet": magnets.groupby("from_country")["tonnes"].sum().to_dict()},
@@ -737,7 +790,7 @@ class FakeStudy:
             f"halt {h[:60]!r}: share must be over 0 and at most 1" for h in halts if "@1.5" in h or "@nan" in h
         ]
         problems += [f"unknown halt kind {h[:20]!r}; nearest: country" for h in halts if ":" not in h]
-        problems += [f"unknown scenario field {k!r}" for k in (scenario or {}) if k not in ("name", "halt", "open")]
+        problems += [f"unknown scenario field {k!r}" for k in (scenario or {}) if k not in ("name", "note", "start", "days", "halt", "open")]
         if problems:
             raise BadInput(problems)
         specs = tuple(sorted(set(halts)))

@@ -27,7 +27,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("halt_check", "stored"),
     ("study",),
     ("closure", "published", "validation"),
-    ("export_files", "export_geojson", "export_network", "export", "export_route", "render_style", "render_words", "render_arcs", "render_data", "render_map", "render", "render_route_words", "render_route", "render_validation"),
+    ("export_files", "export_geojson", "export_network", "export", "export_route", "render_style", "answer_words", "render_words", "render_arcs", "render_data", "render_map", "render", "render_route_words", "render_route", "render_validation"),
     ("web_errors", "web_query", "web_route_query", "web_answers", "web_api", "web_pages", "web_route", "web_validate", "web_openapi", "web"),
     ("cli_text", "cli_about", "cli_roads", "cli_shell", "cli_validate", "cli"),
     ("build_countries", "build_overlay", "build_water", "build_sea", "build_lanes", "build_gaps", "build_land", "build_network"),  # commands of their own, for layers/

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from fake_outcome import HOSTILE, fake_outcome
 
-from atlas import cli, cli_text, study
+from atlas import answer_words, cli, cli_text, study
 from atlas.errors import BadInput, NoAnswer, SolverFailure, UnknownName
 
 ROUTE = {
@@ -151,6 +151,51 @@ def test_baseline_text_shows_one_state() -> None:
     assert "halted  " not in text
     assert "change" not in text
     assert "none: the baseline" in text
+
+
+def test_solve_text_tells_buyers_detours_stocks_and_prices() -> None:
+    text = cli_text.solve_text(fake_outcome(more=True))
+    lines = text.splitlines()
+    assert max(len(line) for line in lines[1:]) <= 100
+    for words in (
+        r"contract +stuttgart-works buys 200 t of SH magnet from ningbo-magnet",
+        r"parameter +transshipment_share = 0.5",
+        r"transshipment +through VNM",
+        r"draw +7",
+        r"stuttgart-works +gets, of 300 t SH +300 +45 +-255",
+        r" +jpn-magnet +0 +45 +\+45",
+        r"SH +the next lower one +0 +120",
+        r"Dy metal of JPN +50 +30",
+        r"VNM +900",
+        r"SH magnet +DEU +900 +1,404,900 +\+1,404,000 +2 +neither exactly",
+        r"Dy metal +JPN +8,000 +10,340",
+        r"not a market price",
+        r"61 % of the tonnes rest on estimates \(C\): mines 33 %",
+    ):
+        assert re.search(words, text), words
+    assert text.index("buyers, t") < text.index("magnet demand, t")
+
+
+def test_solve_text_leaves_out_what_did_not_happen() -> None:
+    text = cli_text.solve_text(fake_outcome())
+    for words in ("buyers, t", "taken instead", "let go", "round a ban", "contract", "parameter"):
+        assert words not in text
+    alone = fake_outcome(())
+    alone.summary["halted"] = alone.summary["baseline"]
+    assert "price, USD/t" not in cli_text.solve_text(alone)
+    assert "rest on estimates" in cli_text.solve_text(alone)
+
+
+def test_at_most_eight_prices_over_a_thousand() -> None:
+    summary = fake_outcome().summary
+    before, after = ({f"g{i}": {"DEU": 100.0 + x * i} for i in range(12)} for x in (0, 900))
+    summary["baseline"]["prices_usd_t"], summary["halted"]["prices_usd_t"] = {"magnet": before}, {"magnet": after}
+    found = answer_words.rises(summary)
+    assert [r.what for r in found] == [f"g{i}" for i in range(11, 3, -1)]
+    after["g11"] = {"DEU": 100.0 + 900 * 11, "USA": 101.0 + 900 * 11}
+    before["g11"]["USA"] = 100.0
+    assert answer_words.rises(summary)[0].place == "DEU", "of places alike the one that is shortest"
+    assert answer_words.rises(summary)[0].places == 2
 
 
 def test_names_cannot_break_the_table() -> None:

@@ -15,7 +15,7 @@ from atlas import render, render_map
 from atlas.errors import BadInput
 from atlas.render_arcs import arcs, decode, encode, encode_all
 from atlas.render_data import amount, json_text, payload, web_address
-from atlas.render_style import radius_px, width_px
+from atlas.render_style import BUYERS, buyer_swatch, radius_px, width_px
 from atlas.render_words import describe, percent, tonnes, words
 
 
@@ -307,3 +307,106 @@ def test_json_is_strict_and_safe_inside_a_page() -> None:
 )
 def test_only_web_addresses_are_linked(url: str | None) -> None:
     assert web_address(url) == ""
+
+
+# ---- buyers, transshipment, stocks, prices
+
+
+def test_a_buyer_stands_first_and_on_the_map() -> None:
+    outcome = fake_outcome(more=True)
+    data, said = payload(outcome), words(outcome)
+    buyer = next(p for p in data["places"] if p["id"] == "stuttgart-works")
+    assert buyer["at"] == [9.18, 48.78]
+    assert (buyer["buyer"], buyer["wanted"], buyer["baseline"], buyer["halted_t"]) == ("part", 300, 300, 45)
+    k = data["places"].index(buyer)
+    assert {data["places"][lane[0]]["id"] for lane in data["lanes"] if lane[1] == k} == {"ningbo-magnet", "jpn-magnet"}
+    assert said.buyers[0].state == "part short"
+    assert "Wants 300\u00a0t of SH (automotive other, Germany); gets 45.0\u00a0t, before 300\u00a0t." in said.buyers[0].said
+    assert said.buyers[0].suppliers.rows == [
+        ("Ningbo magnets", "300\u00a0t", "0\u00a0t"),
+        ("Shin-Etsu and Proterial", "0\u00a0t", "45.0\u00a0t"),
+    ]
+    html = render.page(outcome)
+    assert html.index("Your buyers") < html.index('class="cards"')
+    assert "Buyer, part short" in html
+
+
+def test_what_a_buyer_gets_from_no_plant_is_from_stock() -> None:
+    outcome = fake_outcome(more=True)
+    outcome.summary["halted"]["buyers"]["stuttgart-works"]["supplied_t"] = 100.0
+    assert ("from stock", "0\u00a0t", "55.0\u00a0t") in words(outcome).buyers[0].suppliers.rows
+
+
+@pytest.mark.parametrize(("part", "state"), [(1.0, "met"), (0.5, "part"), (0.0, "none")])
+def test_states_of_buyers_differ_in_shape_too(part: float, state: str) -> None:
+    outcome = fake_outcome(more=True)
+    outcome.summary["halted"]["buyers"]["stuttgart-works"] |= {"supplied_t": 300.0 * part, "by_supplier_t": {}}
+    assert next(p for p in payload(outcome)["places"] if "buyer" in p)["buyer"] == state
+    assert len({str(buyer_swatch(s)).count("<polygon") for s in ("met", "none")}) == 2
+    assert BUYERS["part"][1] == 0.5
+
+
+def test_transshipped_flows_are_lanes_of_their_own() -> None:
+    data = payload(fake_outcome(more=True))
+    detours = [lane for lane in data["lanes"] if len(lane) > 4]
+    assert [lane[3:] for lane in detours] == [["standard", "VNM"]]
+    assert data["detours"]
+    assert "Round a ban" in render.page(fake_outcome(more=True))
+
+
+def test_notices_and_other_changes() -> None:
+    said = words(fake_outcome(more=True))
+    assert [n.split(":")[0] for n in said.notices] == ["Transshipment is on", "Draw 7", "Parameters changed"]
+    assert "Vietnam; 900\u00a0t do" in said.notices[0]
+    assert "transshipment_share 0.5 (else 0.3)" in said.notices[2]
+    assert said.changes == [
+        "stuttgart-works buys 200 t of SH magnet from ningbo-magnet",
+        "50 t let go: Dy metal of JPN",
+        "priority stuttgart-works: class 1",
+    ]
+    tables = {t.caption: t for t in said.tables}
+    assert tables["Went round a ban"].rows == [("Vietnam", "900\u00a0t")]
+    assert tables["Let go from stock"].rows == [("Dy metal of JPN", "50.0\u00a0t", "30.0\u00a0t")]
+    assert ("SH", "lower", "0\u00a0t", "120\u00a0t") in tables["Met by another grade"].rows
+    assert said.confidence.startswith("61\u00a0% of the tonnes rest on estimates (C)")
+
+
+def test_prices_tell_the_kinks() -> None:
+    tables = {t.caption: t for t in words(fake_outcome()).tables}
+    risen = tables["Price of scarcity, USD/t: rose most"]
+    assert risen.rows[0] == ("SH magnet", "Germany and 1 more", "900", "1,404,900\u00a0±")
+    assert "not a market price" in risen.note
+    assert "± neither exactly" in risen.note
+    prices = tables["Prices of magnets after, thousand USD/t"]
+    assert prices.heads == ("Country", "SH")
+    assert dict(prices.rows) == {"China": "0.4\u00a0−", "Germany": "1,405\u00a0±", "United States": "1,403"}
+
+
+def test_nothing_is_told_where_nothing_happened() -> None:
+    said, page = words(fake_outcome(())), render.page(fake_outcome(()))
+    assert [*said.buyers, *said.notices, *said.changes] == []
+    assert not any("rice" in t.caption for t in said.tables)
+    for text in ("Your buyers", "Round a ban", 'class="note"', "Also changed", "Let go"):
+        assert text not in re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL)
+
+
+def test_a_scenarios_own_plant_is_a_place() -> None:
+    outcome = fake_outcome()
+    outcome.summary["scenario"]["facilities"] = [
+        {"id": "own-plant", "name": HOSTILE, "stage": "magnet", "country": "USA", "lon": -80.0, "lat": 34.0, "capacity_t": 100}
+    ]
+    outcome.flows.loc[outcome.flows["to_id"] == "jpn-magnet", "to_id"] = "own-plant"
+    data = payload(outcome)
+    place = next(p for p in data["places"] if p["id"] == "own-plant")
+    assert place["at"] == [-80.0, 34.0]
+    assert any(lane[1] == data["places"].index(place) for lane in data["lanes"])
+
+
+def test_hostile_buyers_stay_text() -> None:
+    outcome = fake_outcome(more=True)
+    for state in ("baseline", "halted"):
+        outcome.summary[state]["buyers"]["stuttgart-works"] |= {"sector": HOSTILE, "by_supplier_t": {HOSTILE: 45.0}}
+    outcome.summary["scenario"]["contracts"][0] = {**outcome.summary["scenario"]["contracts"][0], "supplier": HOSTILE}
+    outcome.scenario.note = HOSTILE
+    page = Page(render.page(outcome))
+    assert not [t for t, _ in page.tags if t == "img"]

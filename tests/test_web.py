@@ -111,6 +111,34 @@ def test_presets_fit_the_layers(client: FlaskClient) -> None:
     assert "/map?halt=country%3ACHN%2Fmagnet" in client.get("/").text
 
 
+def test_scenarios_by_name(client: FlaskClient, study: FakeStudy) -> None:
+    text = client.get("/map?scenario=china-cuts-off-allies").text
+    assert study.solved == [("country:CHN:us-allies",)]
+    assert 'name="scenario" value="china-cuts-off-allies"' in text
+    assert 'name="halt" value="country:CHN:us-allies"' not in text, "it stands in the scenario"
+    assert "/api/solve?scenario=china-cuts-off-allies" in text
+    got = client.get("/api/solve?scenario=china-cuts-off-allies&halt=country:CHN/magnet").get_json()
+    assert got["scenario"]["halts"] == ["country:CHN/magnet", "country:CHN:us-allies"]
+    assert client.get("/api/layers/flows.geojson?scenario=china-cuts-off-allies").status_code == 200
+    assert "/map?scenario=china-cuts-off-allies" in client.get("/").text
+
+
+@pytest.mark.parametrize("name", ["china-cuts-of-allies", "../scenarios/china-cuts-off-allies", "/etc/passwd", "x" * 99])
+def test_unknown_scenarios_are_refused(client: FlaskClient, name: str) -> None:
+    refused(client.get(f"/api/solve?scenario={quote(name)}"), 400)
+    page = client.get(f"/map?scenario={quote(name)}")
+    assert page.status_code == 400
+    assert "unknown scenario" in page.text
+
+
+def test_near_scenarios_are_offered(client: FlaskClient) -> None:
+    body = refused(client.get("/api/solve?scenario=china-cuts-of-allies"), 400)
+    assert "nearest: china-cuts-off-allies" in body["error"]
+    posted = client.post("/api/solve?scenario=china-cuts-off-allies", json={"halt": [{"spec": "country:CHN"}]})
+    assert "expected one of them" in refused(posted, 400)["error"]
+    assert "given 2 times" in refused(client.get("/api/solve?scenario=a&scenario=b"), 400)["error"]
+
+
 # ---- API
 
 

@@ -245,9 +245,16 @@ const Mark = L.CircleMarker.extend({
       if (o.shape === "circle") ctx.arc(p.x, p.y, r * 0.95, 0, 2 * Math.PI);
       else o.shape.forEach((c, i) => ctx[i ? "lineTo" : "moveTo"](p.x + r * c[0], p.y + r * c[1]));
       ctx.closePath();
-      ctx.fillStyle = o.fillColor;
-      ctx.globalAlpha *= o.hollow ? 0.9 : 0.88;
+      ctx.fillStyle = o.part === undefined ? o.fillColor : "#FFFFFF";
+      ctx.globalAlpha *= o.hollow ? 0.9 : o.part === undefined ? 0.88 : 1;
       ctx.fill();
+      if (o.part) { // filled whole, or its left half
+        ctx.save();
+        ctx.clip();
+        ctx.fillStyle = o.fillColor;
+        ctx.fillRect(p.x - 2 * r, p.y - 2 * r, r * (o.part < 1 ? 2 : 4), 4 * r);
+        ctx.restore();
+      }
       ctx.globalAlpha = o.dim ? 0.25 : 1;
       ctx.strokeStyle = o.edge || INK;
       ctx.lineWidth = o.hollow ? 1.4 : 1;
@@ -387,7 +394,7 @@ function start(map, id, options) {
   landLayer(data.land.countries, c => named.has(c.id) ? "halted" : allies.has(c.id) ? "ally" : "plain").addTo(map);
 
   /* ----- flows ----- */
-  const lanes = data.lanes.map(l => ({from: l[0], to: l[1], commodity: l[2], item: l[3],
+  const lanes = data.lanes.map(l => ({from: l[0], to: l[1], commodity: l[2], item: l[3], via: l[4] || "",
     side: allies.has((data.places[l[0]] || {}).country) ? "ally" : "other"}));
   const uses = data.arcs.map(() => new Map());
   for (const [lane, route, before, after] of data.ways) {
@@ -419,6 +426,7 @@ function start(map, id, options) {
 
   /* What a lane's tonnes on a stretch became: [kind, tonnes] pairs. */
   function changes(lane, before, after) {
+    if (lanes[lane].via) return [["via", Math.max(before, after)]];
     const d = after - before, side = lanes[lane].side;
     if (Math.abs(d) <= Math.max(1, 0.01 * Math.max(before, after))) return [["kept", Math.max(before, after)]];
     if (d < 0) return after <= SMALL_T ? [["lost", -d]] : [["reduced", -d], ["kept", after]];
@@ -435,7 +443,7 @@ function start(map, id, options) {
       all += t; heading += t * use[0];
       if (state.view === "change") for (const [kind, part] of changes(lane, use[1], use[2])) by.set(kind, (by.get(kind) || 0) + part);
       else {
-        const key = state.colour === "source" ? lanes[lane].side : style.commodities[lanes[lane].commodity];
+        const key = lanes[lane].via ? "via" : state.colour === "source" ? lanes[lane].side : style.commodities[lanes[lane].commodity];
         by.set(key, (by.get(key) || 0) + t);
       }
     }
@@ -445,20 +453,20 @@ function start(map, id, options) {
   function strandsOf(sum) {
     const out = [];
     if (state.view === "change") {
-      for (const kind of Object.keys(style.changes)) {
+      for (const [kind, c] of [...Object.entries(style.changes), ["via", style.via]]) {
         const t = sum.by.get(kind);
         if (!t) continue;
-        const c = style.changes[kind];
         out.push({width: kind === "kept" ? Math.min(width(t), 1.3) : Math.max(width(t), 1.6), colour: c.colour, dash: c.dash});
       }
       return out;
     }
     const whole = width(sum.all), keys = state.colour === "source" ? Object.keys(style.sources) : style.commodities;
-    for (const key of keys) {
+    for (const key of [...keys, "via"]) {
       const t = sum.by.get(key);
       if (!t) continue;
-      const colour = state.colour === "source" ? style.sources[key].colour : style.colours[key];
-      out.push({width: Math.max(whole * t / sum.all, 0.7), colour, dash: state.colour === "source" && key === "other" ? [7, 2] : []});
+      const colour = key === "via" ? style.via.colour : state.colour === "source" ? style.sources[key].colour : style.colours[key];
+      const dash = key === "via" ? style.via.dash : state.colour === "source" && key === "other" ? [7, 2] : [];
+      out.push({width: Math.max(whole * t / sum.all, key === "via" ? 1.6 : 0.7), colour, dash});
     }
     return out;
   }
@@ -473,23 +481,23 @@ function start(map, id, options) {
   }
 
   function laneName(l) {
-    const item = l.item ? " " + l.item : "";
+    const item = (l.item ? " " + l.item : "") + (l.via ? ", by " + (names[l.via] || l.via) : "");
     return style.commodityLabels[style.commodities[l.commodity]] + item;
   }
 
   function placeName(k, short) {
     const p = data.places[k];
-    if (p.stage === style.stages.length) return (names[p.country] || p.country) + (short ? "" : " (demand)");
+    if (p.stage === style.stages.length && !p.buyer) return (names[p.country] || p.country) + (short ? "" : " (demand)");
     return p.name;
   }
 
   function stretchTip(k) {
     const sum = sums(k), rows = make("div", {class: "tip"});
     if (state.view === "change") {
-      for (const [kind, c] of Object.entries(style.changes)) if (sum.by.get(kind)) rows.append(make("div", {}, c.label + " " + tonnes(sum.by.get(kind))));
+      for (const [kind, c] of [...Object.entries(style.changes), ["via", style.via]]) if (sum.by.get(kind)) rows.append(make("div", {}, c.label + " " + tonnes(sum.by.get(kind))));
     } else {
-      for (const key of (state.colour === "source" ? Object.keys(style.sources) : style.commodities)) {
-        if (sum.by.get(key)) rows.append(make("div", {}, (state.colour === "source" ? style.sources[key].label : style.commodityLabels[key]) + " " + tonnes(sum.by.get(key))));
+      for (const key of [...(state.colour === "source" ? Object.keys(style.sources) : style.commodities), "via"]) {
+        if (sum.by.get(key)) rows.append(make("div", {}, (key === "via" ? style.via.label : state.colour === "source" ? style.sources[key].label : style.commodityLabels[key]) + " " + tonnes(sum.by.get(key))));
       }
     }
     return rows;
@@ -526,17 +534,22 @@ function start(map, id, options) {
   /* ----- facilities, markets ----- */
   const halted = Object.fromEntries(Object.entries(data.halted).map(([k, v]) => [k, new Set(v)]));
   const markets = style.stages.length;
+  const stageOf = p => p.buyer ? "buyer" : p.stage === markets ? "demand" : style.stages[p.stage];
+  const toBuyer = p => state.view === "before" ? p.baseline : p.halted_t;
+  const buyerState = p => style.buyers[toBuyer(p) >= p.wanted * 0.999 ? "met" : toBuyer(p) > p.wanted * 0.001 ? "part" : "none"];
   const marks = data.places.map((p, k) => {
     if (!p.at) return [];
-    const stage = p.stage === markets ? "demand" : style.stages[p.stage];
+    const stage = stageOf(p);
     return COPIES.map(shift => {
       const m = new Mark([p.at[1], p.at[0] + shift], {renderer: canvas, shape: style.shapes[stage] || "circle", bubblingMouseEvents: false,
         halted: halted.facility.has(p.id), fillColor: style.colours[stage]});
       m.on("click", () => choose(k, m));
-      m.bindTooltip(() => make("span", {}, placeName(k)), {direction: "top", offset: [0, -6]});
+      m.bindTooltip(() => make("span", {}, placeName(k) + (p.buyer ? ", " + buyerFigure(p) : "")), {direction: "top", offset: [0, -6]});
       return m;
     });
   });
+
+  function buyerFigure(p) { return tonnes(toBuyer(p)).replace(" t", "") + " of " + tonnes(p.wanted); }
 
   function output(p) {
     if (p.stage === markets) return 0;
@@ -547,9 +560,9 @@ function start(map, id, options) {
 
   function drawMarks() {
     data.places.forEach((p, k) => {
-      const stage = p.stage === markets ? "demand" : style.stages[p.stage], t = output(p);
-      let colour = style.colours[stage], hollow = false;
-      if (stage !== "demand") {
+      const stage = stageOf(p), t = output(p), own = p.buyer ? buyerState(p) : null;
+      let colour = own ? own.colour : style.colours[stage], hollow = false;
+      if (p.stage !== markets) {
         hollow = !p.active || t <= 0;
         if (state.view === "change" && !hollow) {
           const b = p.baseline || 0, a = p.halted_t || 0, side = allies.has(p.country) ? "ally" : "other";
@@ -557,10 +570,10 @@ function start(map, id, options) {
           colour = style.changes[Math.abs(d) <= Math.max(1, 0.01 * b) ? "kept" : d < 0 ? (a <= SMALL_T ? "lost" : "reduced") : (b <= SMALL_T ? "new-" : "grown-") + side].colour;
         }
       }
-      const radius = stage === "demand" ? 3.2 : Math.max(style.radius[0], shrink * style.radius[1] * Math.sqrt(t / 100000));
-      sizes[k] = hollow ? 4 : radius;
+      const radius = own ? 7.5 : stage === "demand" ? 3.2 : Math.max(style.radius[0], shrink * style.radius[1] * Math.sqrt(t / 100000));
+      sizes[k] = own ? 0 : hollow ? 4 : radius; // buyers lie above all
       for (const m of marks[k]) {
-        L.setOptions(m, {fillColor: hollow ? "#FFFFFF" : colour, edge: hollow ? style.colours[stage] : INK, hollow, radius: hollow ? 4 : radius,
+        L.setOptions(m, {fillColor: hollow ? "#FFFFFF" : colour, edge: hollow ? style.colours[stage] : own && !own.part ? own.colour : INK, hollow, part: own ? own.part : undefined, radius: hollow ? 4 : radius,
           dim: state.selected !== null && state.selected !== k && !linked.has(k)});
         m._radius = m.options.radius;
         if (m._map) m._updateBounds();
@@ -628,7 +641,11 @@ function start(map, id, options) {
         ["Position", p.precision_km === undefined ? null : "within " + p.precision_km + " km"]
       ]));
     }
-    if (options.live && p.stage !== markets) box.append(routeLinks(p.id));
+    if (p.buyer) box.append(facts([
+      ["Buyer", p.sector + ", " + (names[p.country] || p.country)], ["Wants", tonnes(p.wanted) + " of " + p.grade + " a year"],
+      [options.views.length > 1 ? "Before" : "Gets", tonnes(p.baseline)], ["After", options.views.length > 1 ? tonnes(p.halted_t) : null],
+      ["Lower grade", p.stepped ? tonnes(p.stepped) + " of it" : null]]));
+    if (options.live && (p.buyer || p.stage !== markets)) box.append(routeLinks(p.buyer || p.own ? p.at.join(",") : p.id));
     const into = [], out = [], sum = new Map();
     for (const [lane, , before, after] of data.ways) {
       const known = sum.get(lane) || [0, 0];
@@ -701,6 +718,8 @@ function start(map, id, options) {
       out.push({text: (closed ? "✕ " : "") + p.name + figure(p), at: p.at, dx: 9, weight: closed ? 1e12 : t, colour: closed ? HALT : "#3D4A57", font: (closed ? "700 " : "") + "10.5px " + SANS, minZoom: closed ? 0 : t > 10000 ? 3 : t > 1000 ? 4 : 5});
     }
     for (const [k, p] of data.places.entries()) {
+      if (p.buyer && p.at && state.labels.has("stage:buyer")) out.push({text: p.name + " " + buyerFigure(p), at: p.at, dx: 13, far: true, weight: 2e12,
+        colour: INK, font: "700 11.5px " + SANS});
       if (p.stage === markets || !p.at || !p.active) continue;
       const named = halted.facility.has(p.id), t = output(p);
       if (!state.labels.has("stage:" + style.stages[p.stage])) continue;
@@ -738,7 +757,7 @@ function start(map, id, options) {
     if (kind === "stage") {
       const inside = [];
       data.places.forEach((p, k) => {
-        const of = p.stage === markets ? "demand" : p.active ? style.stages[p.stage] : "idle";
+        const of = p.stage === markets ? stageOf(p) : p.active ? style.stages[p.stage] : "idle";
         if (of === key) inside.push(...marks[k]);
       });
       return groups[key] = Switch(...label("stage:" + key), inside);
@@ -792,7 +811,7 @@ function start(map, id, options) {
     if (!input || !list) return;
     const byName = new Map();
     data.places.forEach((p, k) => {
-      if (p.stage === markets) return;
+      if (p.stage === markets && !(p.buyer && p.at)) return;
       const text = p.name + " (" + p.id + ")";
       byName.set(text, k);
       list.append(make("option", {value: text}));
@@ -804,7 +823,7 @@ function start(map, id, options) {
       if (k === undefined) { // the largest running facility of that name or company
         let best = -1;
         data.places.forEach((p, n) => {
-          if (p.stage === markets || !(p.name + " " + p.id + " " + (p.operator || "")).toLowerCase().includes(wanted)) return;
+          if ((p.stage === markets && !(p.buyer && p.at)) || !(p.name + " " + p.id + " " + (p.operator || "")).toLowerCase().includes(wanted)) return;
           const rank = (p.name.toLowerCase().includes(wanted) ? 1e9 : 0) + (p.active ? 1e8 : 0) + output(p);
           if (rank > best) { best = rank; k = n; }
         });
@@ -812,7 +831,7 @@ function start(map, id, options) {
       const said = document.getElementById("find-said");
       if (k === undefined) { if (said) said.textContent = "Nothing by that name."; return; }
       if (said) said.textContent = "";
-      const p = data.places[k], group = groups[p.active ? style.stages[p.stage] : "idle"];
+      const p = data.places[k], group = groups[p.buyer ? "buyer" : p.active ? style.stages[p.stage] : "idle"];
       if (group && !map.hasLayer(group)) group.addTo(map);
       map.setView(nearestMark(k).getLatLng(), Math.max(map.getZoom(), 4.5), {animate: false});
       choose(k);
