@@ -92,6 +92,14 @@ def detours(
         evaded |= mask
         limit = share * h.share * float(lane_t[mask].sum())
         caps.append(LaneCap(f"transshipment past {h.spec}", mask, limit, detours=True))
+    for h in (h for h in scenario.halts if h.kind == "country" and not h.destination):
+        # A ban on all destinations bans the sale to a hub too, so its cap counts what goes by one.
+        mask = covered(world, h) & (source == h.target) & (target != h.target)
+        if h.share == 1:
+            evaded &= ~mask
+        else:
+            limit = (1 - h.share) * float(lane_t[mask].sum())
+            caps.append(LaneCap(f"{h.spec}, transshipment counted", mask, limit))
     m = world.markets
     hubs = [str(i) for i in m.index if m.at[i, "country"] not in named and not m.at[i, "buyer"]]
     hubs = [i for i in hubs if not scenario.via or m.at[i, "country"] in scenario.via]
