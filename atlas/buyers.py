@@ -135,7 +135,8 @@ def carve_baseline(
         if not len(home):
             continue
         m, g = str(home[0]), b.grade
-        for p, grade in ((str(p), x) for p in plants for x in (g, world.grade_below.get(g, g))):
+        near = {g, world.grade_below.get(g, g), world.grade_above.get(g, g)}  # what it may take in place of its own
+        for p, grade in ((str(p), x) for p in plants for x in sorted(near)):
             mine, country = key(p, grade, b.id), key(p, grade, m)
             gap = cost_of.get(country, np.nan) - cost_of.get(mine, np.nan)
             if np.isfinite(gap):
