@@ -1,10 +1,13 @@
 """The README tells the truth: its commands, its names and its files exist."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +50,16 @@ def test_every_command_is_told() -> None:
     assert (ROOT / "layers" / "scenarios" / "april-2025.toml").is_file()
     told = set(re.findall(r"^\| `atlas ([a-z]+)", README, re.MULTILINE))
     assert told == set(cli.main.commands)
+
+
+def test_example_scenarios_are_scenarios(study: Any) -> None:
+    found = [tomllib.loads(t) for t in re.findall(r"```toml\n(.*?)```", README, re.DOTALL)]
+    found += [json.loads(t) for t in re.findall(r"-d '(\{.*?\})'", README)]
+    assert len(found) >= 2
+    for raw in found:
+        question = study.question((), raw)
+        assert not question.is_baseline
+        assert not question.dropped
 
 
 def test_targets_and_files_exist() -> None:
