@@ -7,7 +7,7 @@ splitting a market in two changes nothing by itself.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,8 +113,8 @@ def carve_baseline(
     """Return the baseline with the buyers' part of each market's trade on lanes of their own, and notes.
 
     `s` and `options` are of the carved world on the open network. What a contract names and its supplier did not sell
-    to the country before is swapped with the supplier's other customers, who get the country's former suppliers; raises
-    BadInput where the supplier does not make that much of the grade.
+    to the country before is swapped with the supplier's other customers, who get the country's former suppliers, first
+    those of the supplier's own country; raises BadInput where the supplier does not make that much of the grade.
     """
     world = s.world
     flow = dict(baseline.lane_t)
@@ -144,9 +144,14 @@ def carve_baseline(
         makers = [str(p) for p in plants if g in world.units.at[p, "grades"]]
         wanted = _contracted(world, contracts, b, makers, problems)
         limit = min(1.0, carved_t[b.id] / sum(wanted.values())) if wanted else 1.0
+        if limit < 1.0:
+            notes.append(
+                f"contracts of {b.id}: {sum(wanted.values()):,.0f} t, of which {carved_t[b.id]:,.0f} t are held: no "
+                "more of its demand is part of the baseline"
+            )
         for p, t in wanted.items():
             wanted[p] = t * limit
-            _swap(flow, p, g, m, t * limit, makers, world, b, problems, notes)
+            _swap(flow, named, p, g, m, t * limit, makers, world, b, problems, notes)
         for p, t in wanted.items():
             flow[key(p, g, b.id)] = flow.get(key(p, g, b.id), 0.0) + t
             flow[key(p, g, m)] = flow.get(key(p, g, m), 0.0) - t
@@ -199,6 +204,7 @@ def _contracted(
 
 def _swap(
     flow: dict[str, float],
+    named: Mapping[str, float],
     plant: str,
     grade: str,
     market: str,
@@ -223,12 +229,13 @@ def _swap(
         if str(m) != market and not world.markets.at[m, "buyer"]
     }
     sold = sum(others.values())
-    donors = {p: flow.get(key(p, market), 0.0) for p in makers if p != plant}
-    given = sum(donors.values())
-    if missing > sold + 1e-6 or missing > given + 1e-6:
+    gifts = _gifts(missing, flow, [p for p in makers if p != plant], plant, world, lambda p: key(p, market))
+    if missing > sold + 1e-6 or missing > sum(gifts.values()) + 1e-6:
+        bound = sum(t for k, t in named.items() if k.startswith(f"magnet||{grade}||{plant}|"))
         problems.append(
             f"contract of {b.id} with {plant}: {wanted_t:,.0f} t of {grade}, but the plant sells "
-            f"{sold + wanted_t - missing:,.0f} t of it in {world.year}'s pattern"
+            f"{sold + wanted_t - missing + bound:,.0f} t of it in {world.year}'s pattern"
+            + (f", {bound:,.0f} t of them under other contracts here" if bound else "")
         )
         return
     notes.append(
@@ -241,11 +248,31 @@ def _swap(
         moved = missing * t / sold
         flow[key(plant, m)] -= moved
         flow[key(plant, market)] = flow.get(key(plant, market), 0.0) + moved
-        for p, d in donors.items():
-            if d > 0:
-                part = moved * d / given
-                flow[key(p, market)] -= part
-                flow[key(p, m)] = flow.get(key(p, m), 0.0) + part
+        for p, gift in gifts.items():
+            part = moved * gift / missing
+            flow[key(p, market)] -= part
+            flow[key(p, m)] = flow.get(key(p, m), 0.0) + part
+
+
+def _gifts(
+    missing: float,
+    flow: Mapping[str, float],
+    donors: Sequence[str],
+    plant: str,
+    world: World,
+    key: Callable[[str], str],
+) -> dict[str, float]:
+    """Return what each donor gives of the `missing` tonnes: those of the plant's own country first, then the others.
+
+    So trade between countries moves only as far as it must.
+    """
+    country = world.units["country"]
+    gifts: dict[str, float] = {}
+    for near in (True, False):
+        there = {p: t for p in donors if (country[p] == country[plant]) == near and (t := flow.get(key(p), 0.0)) > 0}
+        part = min(missing - sum(gifts.values()), sum(there.values())) / max(sum(there.values()), 1e-300)
+        gifts |= {p: t * part for p, t in there.items() if part > 0}
+    return gifts
 
 
 def _facility_contract(
