@@ -22,7 +22,7 @@ from atlas.render_style import COMMODITY_LABELS, buyer_swatch
 from atlas.world import ELEMENTS
 
 MOST_PLACES = 20  # rows of a table of prices
-KINK_MARKS = {"more": "+", "less": "−", "neither": "±"}
+KINK_MARKS = {"more": "+", "less": "−", "neither": "*"}
 TELLING = ("transshipment", "draw", "parameter")  # changes that a notice tells of, not a chip
 GRADES = ("cerium", "standard", "H", "SH", "UH", "EH", "bonded", "SmCo")  # in the order of columns
 UNNAMED = ("", "halts", "scenario", "baseline")  # names given where the user gave none

@@ -374,12 +374,12 @@ def test_notices_and_other_changes() -> None:
 def test_prices_tell_the_kinks() -> None:
     tables = {t.caption: t for t in words(fake_outcome()).tables}
     risen = tables["Price of scarcity, USD/t: rose most"]
-    assert risen.rows[0] == ("SH magnet", "Germany and 1 more", "900", "1,404,900\u00a0±")
+    assert risen.rows[0] == ("SH magnet", "Germany and 1 more", "900", "1,404,900\u00a0*")
     assert "not a market price" in risen.note
-    assert "± neither exactly" in risen.note
+    assert "* neither exactly" in risen.note
     prices = tables["Prices of magnets after, thousand USD/t"]
     assert prices.heads == ("Country", "SH")
-    assert dict(prices.rows) == {"China": "0.4\u00a0−", "Germany": "1,405\u00a0±", "United States": "1,403"}
+    assert dict(prices.rows) == {"China": "0.4\u00a0−", "Germany": "1,405\u00a0*", "United States": "1,403"}
 
 
 def test_nothing_is_told_where_nothing_happened() -> None:
