@@ -86,12 +86,9 @@ def frame(s: Skeleton, baseline: Baseline) -> Frame:
     for n in np.flatnonzero(kind == "make"):
         cost[n] += baseline.make_correction.get(f"{other.at[n, 'unit']}|{other.at[n, 'key']}", 0.0)
 
-    row_upper = s.row_upper.copy()
+    row_lower, row_upper = s.row_lower.copy(), s.row_upper.copy()
     home = np.flatnonzero((s.rows["kind"] == "home").to_numpy())
-    plants = s.rows["a"].to_numpy()[home]
-    # A new plant breaks no promise to home buyers by selling abroad.
-    promised = np.where(u.loc[plants, "new"].to_numpy(dtype=bool), np.inf, 0.0)
-    row_upper[home] = foreign_sales(world, x0).reindex(plants).fillna(0.0).to_numpy() + promised
+    row_lower[home] = home_sales(world, x0).reindex(s.rows["a"].to_numpy()[home]).fillna(0.0).to_numpy()
     stock = np.flatnonzero((s.rows["kind"] == "stock").to_numpy())
     row_upper[stock] = np.minimum(row_upper[stock], baseline.stock_t)
 
@@ -119,7 +116,7 @@ def frame(s: Skeleton, baseline: Baseline) -> Frame:
         correction_usd_t=np.array([baseline.lane_correction.get(k, 0.0) for k in s.lane_key]),
         other_cost=cost,
         other_upper=upper,
-        row_lower=s.row_lower,
+        row_lower=row_lower,
         row_upper=row_upper,
         offset=float((idle * limits["normal_t"].to_numpy()).sum() + (breach * contract_t).sum()),
         unit_at=at,
@@ -342,11 +339,11 @@ def contracted(s: Skeleton, baseline: Baseline, x0: np.ndarray) -> np.ndarray:
     return np.minimum(np.maximum(share * x0, named), x0)
 
 
-def foreign_sales(world: World, x0: np.ndarray) -> pd.Series:
-    """Return each plant's magnet sales outside its country in the calibrated year, t by unit."""
+def home_sales(world: World, x0: np.ndarray) -> pd.Series:
+    """Return each plant's magnet sales inside its country in the calibrated year, t by unit."""
     lanes = world.lanes
-    abroad = ((lanes["commodity"] == "magnet") & (lanes["from_country"] != lanes["to_country"])).to_numpy()
-    return pd.Series(x0[abroad]).groupby(lanes["from_id"].to_numpy()[abroad]).sum()
+    inside = ((lanes["commodity"] == "magnet") & (lanes["from_country"] == lanes["to_country"])).to_numpy()
+    return pd.Series(x0[inside]).groupby(lanes["from_id"].to_numpy()[inside]).sum()
 
 
 def _by_commodity(world: World, name: str) -> np.ndarray:

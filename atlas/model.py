@@ -33,9 +33,11 @@ CONSTRAINTS  (rows; x[l] = all pieces and routes of a lane)
   pr_least, pr_most[u]  ndpr_pr_min <= Pr / (Nd + Pr) taken in <= ndpr_pr_max; the same for stock
   grade[u,g]    make (+ release) = sold                      swarf[u,g]  swarf per tonne x make = scrap sold + loss
   eol[c]        end-of-life scrap sold <= eol_reo_t          stock[t]    sum of stock <= that of the calibrated year
-  market[c,g]   delivered + release + down[c,g] + up[c,g] - what leaves for other grades' users + short = demand
+  market[c,g]   delivered + release + down + up - what leaves for other grades' users + short = demand
                 [demand.csv x sector_grades.csv; down <= step_down_share x demand, one grade lower: steps_down_to]
-  home[u]       sales abroad - surge - divert <= sales abroad in x0 (no limit for plants newer than the baseline)
+  step[c,g]     short + down <= demand: only a grade's own demand steps down, and by one grade only
+  home[u]       sales inside the country + divert >= those in x0: what a plant makes less, or would rather sell abroad,
+                is taken from home buyers last; what it makes more is free to go abroad
   release[s]    sum of release <= tonnes of the scenario
   piece[l]      old (contract) pieces over all routes <= their part of x0, where a lane has several routes
   cap[h]        a partial halt: flow through what is halted <= (1 - share) x its baseline; routes that would lower the
@@ -249,6 +251,10 @@ def _number_rows(world: World) -> _Rows:
             rows.add("eol", str(c), lower=-np.inf, upper=float(t))
     for (c, g), t in world.demand.groupby(["market", "grade"])["demand_t"].sum().items():
         rows.add("market", str(c), str(g), lower=float(t), upper=float(t))
+    # Only a grade's own demand steps down, and once: what comes in for it from above cannot go on below.
+    own = world.demand.groupby(["market", "grade"])["demand_t"].sum()
+    for c, g in world.step_down.index:
+        rows.add("step", str(c), str(g), lower=-np.inf, upper=float(own[c, g]))
     for release in world.releases:
         rows.add("release", release.name, lower=-np.inf, upper=release.tonnes)
     # A market takes another grade than it asked for where it may, whether it also wants that grade or not.
@@ -307,8 +313,8 @@ def _lane_matrix(world: World, rows: _Rows) -> sparse.csc_matrix:
             grade = part["grade"].tolist()
             entries.add(rows.find("grade", src, grade), cols, -1.0)
             entries.add(rows.find("market", dst, grade), cols, 1.0)
-            abroad = (part["from_country"] != part["to_country"]).to_numpy()
-            entries.add(np.where(abroad, rows.find("home", src), -1), cols, 1.0)
+            inside = (part["from_country"] == part["to_country"]).to_numpy()
+            entries.add(np.where(inside, rows.find("home", src), -1), cols, 1.0)
         else:
             grade = part["grade"].tolist()
             entries.add(rows.find("swarf", src, grade), cols, -1.0)
@@ -350,7 +356,7 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
 
     for i in map(str, u.index):
         column("normal", i, "", [(("act", i, ""), -1.0)])
-        column("surge", i, "", [(("act", i, ""), -1.0), (("home", i, ""), -1.0)])
+        column("surge", i, "", [(("act", i, ""), -1.0)])
     for i, unit in u.iterrows():
         i = str(i)
         for g in unit["grades"]:
@@ -360,7 +366,7 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
             if unit["product"] != "bonded":
                 column("loss", i, g, [(("swarf", i, g), -1.0)])
         if unit["stage"] == "magnet":
-            column("divert", i, "", [(("home", i, ""), -1.0)])
+            column("divert", i, "", [(("home", i, ""), 1.0)])
         if unit["stage"] in ("separation", "recycling") and unit["product"] != "carbonate":
             for e in unit["elements"] or NDFEB_ELEMENTS:
                 # What a recycler leaves over counts as its output: else it would sift any scrap for Dy and Tb alone.
@@ -377,7 +383,7 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
                 column("stock", i, e, hits)
     for (c, g), r in world.step_down.iterrows():
         hits = [(("market", str(c), str(g)), 1.0), (("market", str(c), str(r["to"])), -1.0)]
-        column("down", str(c), str(g), hits, upper=float(r["limit_t"]))
+        column("down", str(c), str(g), [*hits, (("step", str(c), str(g)), 1.0)], upper=float(r["limit_t"]))
     for c, g, to in world.step_up:
         column("up", c, g, [(("market", c, g), 1.0), (("market", c, to), -1.0)])
     for release in world.releases:
@@ -388,7 +394,7 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
     for (pool, g, k), part in world.demand.groupby(["pool", "grade", "priority_class"]):
         t = float(part["demand_t"].sum())
         by_market = part.groupby("market")["demand_t"].sum()
-        hits = [(("market", str(m), str(g)), float(own) / t) for m, own in by_market.items()]
+        hits = [((row, str(m), str(g)), float(own) / t) for m, own in by_market.items() for row in ("market", "step")]
         for step in range(steps):
             column("short", str(pool), str(g), hits, upper=t / steps, step=step, priority_class=int(k))
     matrix = sparse.csc_matrix((values, (at_row, at_column)), shape=(len(rows.lower), len(table)))

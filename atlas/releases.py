@@ -96,7 +96,7 @@ def _magnets(world: World, s: StockRelease) -> list[_Column]:
                   if s.grade in ("", g)]  # fmt: skip
         each = s.tonnes / max(len(grades), 1)
         hits = ((("grade", s.holder, g), 1.0) for g in grades)
-        return [(s.holder, g, each, (h, (("home", s.holder, ""), -1.0))) for g, h in zip(grades, hits, strict=True)]
+        return [(s.holder, g, each, (h,)) for g, h in zip(grades, hits, strict=True)]
     d = world.demand[world.demand["country"] == s.holder]
     d = d[d["grade"] == s.grade] if s.grade else d
     part: pd.Series = d.groupby(["market", "grade"])["demand_t"].sum()

@@ -99,8 +99,6 @@ def arrays_of(lp: LinearProgramme) -> dict[str, np.ndarray]:
 
 # A column enters when its reduced cost is below this; HiGHS's own tolerance is 1e-9.
 ENTERING = -1e-8
-# Steps of the primal simplex for columns that entered; beyond them the whole programme is solved from the start.
-ENTERING_STEPS = 1000
 
 
 def highs(arrays: Mapping[str, np.ndarray], time_limit_s: float) -> dict[str, np.ndarray]:
@@ -125,13 +123,8 @@ def highs(arrays: Mapping[str, np.ndarray], time_limit_s: float) -> dict[str, np
         price, low, high = (a[k][enter] for k in ("cost", "lower", "upper"))
         h.addCols(len(enter), price, low, high, len(value), start[:-1], index, value)
         chosen, rest = np.concatenate([chosen, enter]), np.setdiff1d(rest, enter)
-        h.setOptionValue("simplex_strategy", 4)
-        h.setOptionValue("simplex_iteration_limit", ENTERING_STEPS)
-        if not _run(h, time_limit_s):
-            chosen = np.arange(n, dtype=np.int32)
-            h = _loaded(a, chosen, time_limit_s)
-            _run(h, time_limit_s)
-            break
+        # Columns have ends, so those that entered can stand at theirs and the dual simplex goes on where it was.
+        _run(h, time_limit_s)
     return _answer(h, a, chosen, column)
 
 
@@ -164,17 +157,14 @@ def _loaded(a: Mapping[str, np.ndarray], chosen: np.ndarray, time_limit_s: float
     return h
 
 
-def _run(h: highspy.Highs, time_limit_s: float) -> bool:
-    """Run to the optimum; False where the limit of steps came first. Raises SolverTimeUp or SolverFailure."""
+def _run(h: highspy.Highs, time_limit_s: float) -> None:
+    """Run to the optimum. Raises SolverTimeUp or SolverFailure."""
     ran = h.run()
     status = h.getModelStatus()
     if status == highspy.HighsModelStatus.kTimeLimit:
         raise SolverTimeUp(f"no optimum within {time_limit_s:g} s")
-    if status == highspy.HighsModelStatus.kIterationLimit:
-        return False
     if ran == highspy.HighsStatus.kError or status != highspy.HighsModelStatus.kOptimal:
         raise SolverFailure(f"the solver found no optimum: {h.modelStatusToString(status)}")
-    return True
 
 
 def _columns(a: Mapping[str, np.ndarray], chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

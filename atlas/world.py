@@ -54,9 +54,9 @@ class World:
     elements, grades, feeds, feeds_open, share of REO by element, new); `markets` by market id; `demand` has one row per
     demand row x grade (demand_id, country, market, sector, grade, demand_t, priority_class); `recipes` by
     (product, grade) with metal per tonne finished (RECIPE_KEYS) and swarf in REO; `scrap_mix` by grade with the
-    oxide part of each element; `lanes` is what `build_lanes` makes. `step_down` by (market, grade) has `to`, the next
-    lower grade, and limit_t, the capped part of the demand that may take it; `releases` is stock that a scenario lets
-    go (see `releases`). `pool` in demand names the market with which a row shares what is short.
+    oxide part of each element; `lanes` is what `build_lanes` makes. `step_down` by (market, grade) has `to`, the
+    next lower grade, and limit_t, the capped part of the demand that may take it; `releases` is stock that a
+    scenario lets go (see `releases`). `pool` in demand names the market with which a row shares what is short.
     """
 
     year: int
@@ -75,11 +75,12 @@ class World:
 
     @property
     def step_down(self) -> pd.DataFrame:
-        """Which (market, grade) may take the next lower grade: `to` and limit_t, sorted."""
+        """Which (market, grade) may take the next lower grade: `to` and limit_t, over all sectors, sorted."""
         d = self.demand.assign(limit_t=self.demand["demand_t"] * self.demand["step_down_share"])
-        part = d[d["limit_t"] > 0].groupby(["market", "grade"])["limit_t"].sum().reset_index()
+        keys = ["market", "grade"]
+        part = d[d["limit_t"] > 0].groupby(keys)["limit_t"].sum().reset_index()
         part["to"] = part["grade"].map(self.grade_below)
-        return part[part["to"].notna()].set_index(["market", "grade"])[["to", "limit_t"]]
+        return part[part["to"].notna()].set_index(keys)[["to", "limit_t"]]
 
     @property
     def step_up(self) -> list[tuple[str, str, str]]:
