@@ -15,8 +15,6 @@ from threadpoolctl import threadpool_limits
 from atlas.model import Skeleton
 from atlas.solver import LinearProgramme, Optimum
 
-# The row of a unit or market whose dual prices what comes in, by commodity.
-PRICED_ROWS = {"concentrate": "ox", "oxide": "met", "metal": "mag", "magnet": "market", "scrap": "ox"}
 _TOLERANCE = 1e-9
 
 
@@ -27,7 +25,7 @@ def prices(s: Skeleton, lp: LinearProgramme, optimum: Optimum, lanes: pd.DataFra
     by what they take; places that take nothing are left out, but for markets. `holds` is `both`, `more` (for one more
     tonne only), `less` or `neither`.
     """
-    value, row = _values(s, optimum.y[: len(s.rows)])
+    ends = _ends(s)
     all_lanes = s.world.lanes
     taken = np.bincount(lanes["lane"], lanes["t"], minlength=len(all_lanes)) if len(lanes) else np.zeros(len(all_lanes))
     magnet = (all_lanes["commodity"] == "magnet").to_numpy()
@@ -37,9 +35,9 @@ def prices(s: Skeleton, lp: LinearProgramme, optimum: Optimum, lanes: pd.DataFra
             "element": all_lanes["element"],
             "grade": all_lanes["grade"].where(magnet, ""),
             "place": all_lanes["to_country"],
+            "what": all_lanes["mine"] + all_lanes["grade"],
             "to_id": all_lanes["to_id"],
-            "price": value,
-            "row": row,
+            "price": ends.T @ optimum.y[: len(s.rows)],
             "t": taken,
         }
     )
@@ -48,8 +46,11 @@ def prices(s: Skeleton, lp: LinearProgramme, optimum: Optimum, lanes: pd.DataFra
     used["weight"] = used["t"].where(used["t"] > 0, 1e-9)
     used["worth"] = used["price"] * used["weight"]
     keys = ["commodity", "element", "grade", "place"]
-    up, down = kinks(lp, optimum, used["row"].to_numpy())
-    used["up"], used["down"] = up, down
+    # Lanes that bring the same to one user are one direction.
+    alike = used.groupby(["commodity", "element", "what", "to_id"], sort=False).ngroup().to_numpy()
+    first = np.unique(alike, return_index=True)[1]
+    up, down = kinks(lp, optimum, ends[:, used.index.to_numpy()[first]])
+    used["up"], used["down"] = up[alike], down[alike]
     g = used.groupby(keys, sort=True)
     sums = {k: (k, "sum") for k in ("worth", "weight", "t")}
     out = g.agg(**sums, up=("up", "any"), down=("down", "any"))
@@ -60,63 +61,50 @@ def prices(s: Skeleton, lp: LinearProgramme, optimum: Optimum, lanes: pd.DataFra
     return out.reset_index()[[*keys, "price_usd_t", "holds", "t"]]
 
 
-def _values(s: Skeleton, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a tonne on each lane is worth at its end, and the row that prices it (lanes,)."""
+def _ends(s: Skeleton) -> sparse.csc_matrix:
+    """Return what a tonne on each lane enters in the rows of the place where it ends (rows, lanes)."""
     m = s.lane_matrix
-    lanes = s.world.lanes
     names = pd.Index(s.rows["a"].unique())
     row_name = names.get_indexer(s.rows["a"])
-    end = names.get_indexer(lanes["to_id"])
+    end = names.get_indexer(s.world.lanes["to_id"])
     column = np.repeat(np.arange(m.shape[1]), np.diff(m.indptr))
     at_end = row_name[m.indices] == end[column]
-    value = np.bincount(column[at_end], m.data[at_end] * y[m.indices[at_end]], minlength=m.shape[1])
-    kind = s.rows["kind"].to_numpy(dtype=object)
-    wanted = lanes["commodity"].map(PRICED_ROWS).to_numpy(dtype=object)
-    # A unit that blends (alloy, powder) books metal in its own rows.
-    prices_it = at_end & (
-        (kind[m.indices] == wanted[column]) | ((wanted[column] == "mag") & (kind[m.indices] == "met"))
-    )
-    row = np.full(m.shape[1], -1, dtype=np.int64)
-    row[column[prices_it]] = m.indices[prices_it]
-    return value, row
+    return sparse.csc_matrix((m.data[at_end], (m.indices[at_end], column[at_end])), shape=m.shape)
 
 
-def kinks(lp: LinearProgramme, optimum: Optimum, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each row number whether its dual fails for one more tonne, and for one less (bool arrays).
+def kinks(lp: LinearProgramme, optimum: Optimum, directions: sparse.csc_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each direction whether the duals fail for more along it, and whether for less (bool arrays).
 
-    A dual holds in a direction while the basis stays feasible along it: no basic variable that already lies on a bound
-    may be pushed over it. Rows of -1 are at a kink both ways: nothing is known of them.
+    `directions` (rows, n) say what is wanted of each of the first rows. A dual holds in a direction while the basis
+    stays feasible along it: no basic variable that already lies on a bound may be pushed over it. Where no basis is
+    known, and for a direction of nothing, everything is a kink.
     """
-    known = np.unique(rows[rows >= 0])
     basis = np.flatnonzero(optimum.basic)
-    m = lp.matrix.shape[0]
+    m, n = lp.matrix.shape[0], directions.shape[1]
+    up, down = np.ones(n, dtype=bool), np.ones(n, dtype=bool)
     if len(basis) != m:
-        everywhere = np.ones(len(rows), dtype=bool)
-        return everywhere, everywhere.copy()
+        return up, down
     square = sparse.hstack([lp.matrix, -sparse.identity(m)]).tocsc()[:, basis]
     activity = lp.matrix @ optimum.x
     x = np.concatenate([optimum.x, activity])[basis]
     low = np.concatenate([lp.lower, lp.row_lower])[basis]
     high = np.concatenate([lp.upper, lp.row_upper])[basis]
     scale = _TOLERANCE * (1 + np.abs(x))
-    at_low, at_high = x - low <= scale, high - x <= scale
+    at_low, at_high = (x - low <= scale)[:, None], (high - x <= scale)[:, None]
     factor = splu(square)
-    # Threads of the dense kernels wait on each other for longer than the work takes.
-    up: dict[int, bool] = {-1: True}
-    down: dict[int, bool] = {-1: True}
-    for start in range(0, len(known), 256):
-        part = known[start : start + 256]
-        unit = np.zeros((m, len(part)), order="F")  # SuperLU is several times slower on rows
-        unit[part, np.arange(len(part))] = 1.0
+    some = np.flatnonzero(np.diff(directions.indptr))
+    for start in range(0, len(some), 256):
+        part = some[start : start + 256]
+        wanted = np.zeros((m, len(part)), order="F")  # SuperLU is several times slower on rows
+        wanted[: directions.shape[0]] = directions[:, part].toarray()
+        # Threads of the dense kernels wait on each other for longer than the work takes.
         with threadpool_limits(1):
-            step = factor.solve(unit)
+            step = factor.solve(wanted)
         small = 1e-9 * np.maximum(np.abs(step).max(axis=0), 1.0)
         falls, rises = step < -small, step > small
-        stuck_up = (falls & at_low[:, None]) | (rises & at_high[:, None])
-        stuck_down = (rises & at_low[:, None]) | (falls & at_high[:, None])
-        up |= dict(zip(part.tolist(), stuck_up.any(axis=0).tolist(), strict=True))
-        down |= dict(zip(part.tolist(), stuck_down.any(axis=0).tolist(), strict=True))
-    return np.array([up[r] for r in rows.tolist()]), np.array([down[r] for r in rows.tolist()])
+        up[part] = ((falls & at_low) | (rises & at_high)).any(axis=0)
+        down[part] = ((rises & at_low) | (falls & at_high)).any(axis=0)
+    return up, down
 
 
 _Prices = dict[str, dict[str, dict[str, float]]]
