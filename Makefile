@@ -46,11 +46,15 @@ setup: $(VENV)/.serve
 serve: $(VENV)/.serve
 	$(BIN)/atlas serve --host $(HOST) --port $(PORT)
 
+# Two workers, a file each at a time: what a file shares is made once.
+WORKERS := -n 2 --dist loadfile
+
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q -m 'not browser and not slow'
+	$(BIN)/python -m pytest -q $(WORKERS) -m 'not browser and not slow'
 
 test-all: $(VENV)/.test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(WORKERS) -m 'not browser'
+	$(BIN)/python -m pytest -q -m browser
 
 browser: $(VENV)/.test
 	$(BIN)/python -m pytest -q -m browser

@@ -86,6 +86,7 @@ def _buyers(world: World, r: Reading) -> dict[str, dict[str, Any]]:
             "step_down_t": float(b.stepped_t),
             "by_supplier_t": _positive(t.groupby(got["from_id"]).sum()),
             "by_country_t": _positive(t.groupby(got["from_country"]).sum()),
+            "from_stock_t": max(float(b.demand_t - b.short_t - t.sum()), 0.0),
             "mean_days": _ratio(float((t * got["days"]).sum()), float(t.sum())),
             "delivery_usd_t": _ratio(float((t * (got["cost_usd_t"] + got["tariff_usd_t"])).sum()), float(t.sum())),
         }
