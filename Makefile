@@ -5,6 +5,7 @@ HOST   ?= 127.0.0.1
 PORT   ?= 8000
 
 BIN := $(VENV)/bin
+PEERS := $(VENV)/peers
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -15,7 +16,7 @@ help:
 	@echo 'make test      the tests, without a browser'
 	@echo 'make test-all  all tests: slow ones and the browser too'
 	@echo 'make check     lint, types and tests: what CI runs'
-	@echo 'make bench     routing beside its peers and published distances; times of the main commands'
+	@echo 'make bench     routing and the model beside their peers; times of all halts and of the main commands'
 	@echo 'make network   rebuild layers/network/ from the raw graphs'
 
 # Stamp files: a second call finds them newer than what they came from and installs nothing.
@@ -35,6 +36,12 @@ $(VENV)/.test: $(VENV)/.serve
 
 $(VENV)/.bench: $(VENV)/.serve
 	$(PIP) install -c constraints.txt -e '.[bench]'
+	@touch $@
+
+# An environment of their own: linopy and PyPSA bring libraries with which pandas sums and keeps texts in another way.
+$(PEERS)/.made: $(VENV)/.made pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install -c constraints.txt -e '.[peers]'
 	@touch $@
 
 $(VENV)/.build: $(VENV)/.serve
@@ -67,8 +74,11 @@ types: $(VENV)/.test
 
 check: lint types test
 
-bench: $(VENV)/.bench
+bench: $(VENV)/.bench $(PEERS)/.made
 	$(BIN)/python -m benchmarks.routing
+	$(PEERS)/bin/python -m pytest -q tests/test_bench_model.py
+	$(PEERS)/bin/python -m benchmarks.model peers
+	$(BIN)/python -m benchmarks.model halts
 	$(BIN)/python benchmarks/run.py
 
 network: $(VENV)/.build
