@@ -222,11 +222,12 @@ def _rank(group: np.ndarray, cost: np.ndarray) -> np.ndarray:
 def _groups(world: World) -> tuple[np.ndarray, np.ndarray]:
     """Return lanes of metal and magnets numbered by (what, destination, from China or not) and by (what, origin)."""
     lanes = world.lanes
-    what = lanes["commodity"] + lanes["element"] + lanes["grade"]
+    code = {c: pd.factorize(lanes[c])[0].astype(np.int64) for c in ("commodity", "element", "grade", "to_id", "from_id")}
     many = lanes["commodity"].isin(["metal", "magnet"]).to_numpy()
-    home = np.where(lanes["from_country"] == "CHN", "|CHN|", "||")
-    into = pd.factorize(what + home + lanes["to_id"])[0]
-    out = pd.factorize(what + lanes["from_id"])[0]
+    home = (lanes["from_country"] == "CHN").to_numpy().astype(np.int64)
+    what = (code["commodity"] * 100 + code["element"]) * 100 + code["grade"]
+    into = (what * 2 + home) * 100_000 + code["to_id"]
+    out = what * 100_000 + code["from_id"]
     return np.where(many, into, -1), np.where(many, out, -1)
 
 

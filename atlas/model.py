@@ -156,11 +156,8 @@ def tie_breaker(keys: np.ndarray) -> np.ndarray:
 
 def lane_keys(lanes: pd.DataFrame) -> np.ndarray:
     """Return one text key a lane, stable across years and row orders (n,)."""
-    parts = [lanes[c].astype(str) for c in ("commodity", "element", "grade", "mine", "from_id", "to_id")]
-    key = parts[0]
-    for p in parts[1:]:
-        key = key + "|" + p
-    return key.to_numpy(dtype=object)
+    parts = (lanes[c].tolist() for c in ("commodity", "element", "grade", "mine", "from_id", "to_id"))
+    return np.array(["|".join(p) for p in zip(*parts, strict=True)], dtype=object)
 
 
 class _Rows:
@@ -339,20 +336,22 @@ def _add_pr_bounds(
 
 def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_matrix]:
     u = world.units
-    table: list[dict[str, object]] = []
+    table: dict[str, list[object]] = {k: [] for k in ("kind", "unit", "key", "upper", "step", "priority_class")}
     at_row: list[int] = []
     at_column: list[int] = []
     values: list[float] = []
 
     def column(
-        kind: str, unit: str, key: str, hits: Sequence[tuple[tuple[str, str, str], float]], **more: object
-    ) -> None:
+        kind: str, unit: str, key: str, hits: Sequence[tuple[tuple[str, str, str], float]], *,
+        upper: float = np.inf, step: int = -1, priority_class: int = 0,
+    ) -> None:  # fmt: skip
         for k, value in hits:
             if k in rows.index and value:
                 at_row.append(rows.index[k])
-                at_column.append(len(table))
+                at_column.append(len(table["kind"]))
                 values.append(value)
-        table.append({"kind": kind, "unit": unit, "key": key, "upper": np.inf, "step": -1, "priority_class": 0} | more)
+        for name, v in zip(table, (kind, unit, key, upper, step, priority_class), strict=True):
+            table[name].append(v)
 
     for i in map(str, u.index):
         column("normal", i, "", [(("act", i, ""), -1.0)])
@@ -391,13 +390,16 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
             hits = [*rows_hit, (("release", release.name, ""), 1.0)]
             column("release", place, f"{release.name}|{what}", hits, upper=most)
     steps = int(world.parameter("shortage_steps"))
-    for (pool, g, k), part in world.demand.groupby(["pool", "grade", "priority_class"]):
-        t = float(part["demand_t"].sum())
-        by_market = part.groupby("market")["demand_t"].sum()
-        hits = [((row, str(m), str(g)), float(own) / t) for m, own in by_market.items() for row in ("market", "step")]
+    shares: dict[tuple[str, str, int], list[tuple[str, float]]] = {}
+    by_market = world.demand.groupby(["pool", "grade", "priority_class", "market"])["demand_t"].sum()
+    for (pool, g, k, m), own_t in by_market.items():
+        shares.setdefault((str(pool), str(g), int(k)), []).append((str(m), float(own_t)))
+    for (pool, g, k), markets in shares.items():
+        t = sum(own_t for _, own_t in markets)
+        hits = [((row, m, g), own_t / t) for m, own_t in markets for row in ("market", "step")]
         for step in range(steps):
-            column("short", str(pool), str(g), hits, upper=t / steps, step=step, priority_class=int(k))
-    matrix = sparse.csc_matrix((values, (at_row, at_column)), shape=(len(rows.lower), len(table)))
+            column("short", pool, g, hits, upper=t / steps, step=step, priority_class=k)
+    matrix = sparse.csc_matrix((values, (at_row, at_column)), shape=(len(rows.lower), len(table["kind"])))
     matrix.sum_duplicates()
     return pd.DataFrame(table), matrix
 
