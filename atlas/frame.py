@@ -222,7 +222,8 @@ def _rank(group: np.ndarray, cost: np.ndarray) -> np.ndarray:
 def _groups(world: World) -> tuple[np.ndarray, np.ndarray]:
     """Return lanes of metal and magnets numbered by (what, destination, from China or not) and by (what, origin)."""
     lanes = world.lanes
-    code = {c: pd.factorize(lanes[c])[0].astype(np.int64) for c in ("commodity", "element", "grade", "to_id", "from_id")}
+    names = ("commodity", "element", "grade", "to_id", "from_id")
+    code = {c: pd.factorize(lanes[c])[0].astype(np.int64) for c in names}
     many = lanes["commodity"].isin(["metal", "magnet"]).to_numpy()
     home = (lanes["from_country"] == "CHN").to_numpy().astype(np.int64)
     what = (code["commodity"] * 100 + code["element"]) * 100 + code["grade"]
