@@ -88,7 +88,8 @@ def frame(s: Skeleton, baseline: Baseline) -> Frame:
 
     row_lower, row_upper = s.row_lower.copy(), s.row_upper.copy()
     home = np.flatnonzero((s.rows["kind"] == "home").to_numpy())
-    row_lower[home] = home_sales(world, x0).reindex(s.rows["a"].to_numpy()[home]).fillna(0.0).to_numpy()
+    place = pd.MultiIndex.from_arrays([s.rows[c].to_numpy()[home] for c in ("a", "b")])
+    row_lower[home] = home_sales(world, x0).reindex(place).fillna(0.0).to_numpy()
     stock = np.flatnonzero((s.rows["kind"] == "stock").to_numpy())
     row_upper[stock] = np.minimum(row_upper[stock], baseline.stock_t)
 
@@ -342,10 +343,10 @@ def contracted(s: Skeleton, baseline: Baseline, x0: np.ndarray) -> np.ndarray:
 
 
 def home_sales(world: World, x0: np.ndarray) -> pd.Series:
-    """Return each plant's magnet sales inside its country in the calibrated year, t by unit."""
+    """Return each plant's magnet sales inside its country in the calibrated year, t by unit and grade."""
     lanes = world.lanes
     inside = ((lanes["commodity"] == "magnet") & (lanes["from_country"] == lanes["to_country"])).to_numpy()
-    return pd.Series(x0[inside]).groupby(lanes["from_id"].to_numpy()[inside]).sum()
+    return pd.Series(x0[inside]).groupby([lanes[c].to_numpy()[inside] for c in ("from_id", "grade")]).sum()
 
 
 def _by_commodity(world: World, name: str) -> np.ndarray:

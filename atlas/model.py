@@ -15,7 +15,7 @@ VARIABLES  tonnes a year (concentrate, scrap: contained REO; oxide as oxide; met
   normal[u] <= normal output, surge[u]: output up to the calibrated one, and above it
   make[u,g]     finished magnets of a plant by grade         surplus[u,e]  oxide left over (there and only there)
   loss[u,g]     swarf that nobody recycles                   stock[u,e]    metal put into stock
-  divert[u]     sales taken from home buyers                 release[s,..] stock let go, at a unit or market
+  divert[u,g]   sales taken from home buyers                 release[s,..] stock let go, at a unit or market
   down[c,g]     demand met by the next lower grade           up[c,g]       demand met by the next dearer grade
   short[p,g,k,i] <= demand / steps: demand not met           over, under   misses of a target, calibration only
 
@@ -36,8 +36,8 @@ CONSTRAINTS  (rows; x[l] = all pieces and routes of a lane)
   market[c,g]   delivered + release + down + up - what leaves for other grades' users + short = demand
                 [demand.csv x sector_grades.csv; down <= step_down_share x demand, one grade lower: steps_down_to]
   step[c,g]     short + down <= demand: only a grade's own demand steps down, and by one grade only
-  home[u]       sales inside the country + divert >= those in x0: what a plant makes less, or would rather sell abroad,
-                is taken from home buyers last; what it makes more is free to go abroad
+  home[u,g]     sales inside the country + divert >= those in x0: what a plant makes less of a grade, or would rather
+                sell abroad, is taken from home buyers last; what it makes more is free to go abroad
   release[s]    sum of release <= tonnes of the scenario
   piece[l]      old (contract) pieces over all routes <= their part of x0, where a lane has several routes
   cap[h]        a partial halt: flow through what is halted <= (1 - share) x its baseline; routes that would lower the
@@ -240,9 +240,9 @@ def _number_rows(world: World) -> _Rows:
                 rows.add("pr_most", str(i), lower=0.0, upper=np.inf)
             for g in unit["grades"]:
                 rows.add("grade", str(i), g)
+                rows.add("home", str(i), g, lower=-np.inf, upper=np.inf)
                 if product != "bonded":
                     rows.add("swarf", str(i), g)
-            rows.add("home", str(i), lower=-np.inf, upper=np.inf)
     for c, t in world.markets["eol_reo_t"].items():
         if t > 0:
             rows.add("eol", str(c), lower=-np.inf, upper=float(t))
@@ -311,7 +311,7 @@ def _lane_matrix(world: World, rows: _Rows) -> sparse.csc_matrix:
             entries.add(rows.find("grade", src, grade), cols, -1.0)
             entries.add(rows.find("market", dst, grade), cols, 1.0)
             inside = (part["from_country"] == part["to_country"]).to_numpy()
-            entries.add(np.where(inside, rows.find("home", src), -1), cols, 1.0)
+            entries.add(np.where(inside, rows.find("home", src, grade), -1), cols, 1.0)
         else:
             grade = part["grade"].tolist()
             entries.add(rows.find("swarf", src, grade), cols, -1.0)
@@ -365,7 +365,8 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
             if unit["product"] != "bonded":
                 column("loss", i, g, [(("swarf", i, g), -1.0)])
         if unit["stage"] == "magnet":
-            column("divert", i, "", [(("home", i, ""), 1.0)])
+            for g in unit["grades"]:
+                column("divert", i, g, [(("home", i, g), 1.0)])
         if unit["stage"] in ("separation", "recycling") and unit["product"] != "carbonate":
             for e in unit["elements"] or NDFEB_ELEMENTS:
                 # What a recycler leaves over counts as its output: else it would sift any scrap for Dy and Tb alone.
