@@ -87,13 +87,12 @@ def build(t: Tables, world: World, sparse: bool = True) -> linopy.Model:
         return v
 
     ground = t.make[t.make["product"] != "bonded"].reset_index(drop=True)
-    plants = t.units.loc[t.make["unit"].unique()]
     flow = variable("flow", f["upper"], f["price"])
     normal = variable("normal", t.units["normal"], t.units["normal_cost"])
     surge = variable("surge", t.units["surge"], t.units["surge_cost"])
     make = variable("make", t.make["most"], t.make["cost"])
     loss = variable("loss", ground["most"], 0.0)
-    divert = variable("divert", plants["most"], world.parameter("home_charge_usd_t"))
+    divert = variable("divert", t.make["most"], world.parameter("home_charge_usd_t"))
     surplus = variable("surplus", t.surplus["most"], 0.0)
     stock = variable("stock", t.stock["most"], 0.0)
     down = variable("down", t.down["limit"], t.down["cost"])
@@ -175,8 +174,8 @@ def build(t: Tables, world: World, sparse: bool = True) -> linopy.Model:
     swarf.close("=")
 
     home = Rows(m, "home", t.home.index)
-    home.add(flow, magnet["from_id"][magnet["from_country"] == magnet["to_country"]])
-    home.add(divert, pd.Series(plants.index))
+    home.add(flow, (magnet["from_id"] + "|" + magnet["grade"])[magnet["from_country"] == magnet["to_country"]])
+    home.add(divert, t.make["key"])
     home.close(">=", t.home)
 
     collected = Rows(m, "eol", t.eol.index)

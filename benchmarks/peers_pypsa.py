@@ -143,7 +143,7 @@ def network(t: Tables, world: World) -> Any:
         magnet,
         ("grade " + magnet["from_id"] + "|" + magnet["grade"], -np.ones(len(magnet))),
         ("market " + magnet["to_id"] + "|" + magnet["grade"], np.ones(len(magnet))),
-        ("home " + magnet["from_id"], np.where(inside, 1.0, 0.0)),
+        ("home " + magnet["from_id"] + "|" + magnet["grade"], np.where(inside, 1.0, 0.0)),
     )
     if len(scrap):
         made_of = scrap["from_id"].isin(t.eol.index)

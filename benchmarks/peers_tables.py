@@ -145,8 +145,7 @@ def tables(world: World, baseline: Baseline, question: Question) -> Tables:
     crackers = u.index[u["product"] == "carbonate"]
     into = world.lanes[world.lanes["to_id"].isin(crackers)]
     inside = (world.lanes["commodity"] == "magnet") & (world.lanes["from_country"] == world.lanes["to_country"])
-    sold = x0[inside].groupby(world.lanes.loc[inside, "from_id"]).sum()
-    plants = u.index[u["stage"] == "magnet"]
+    sold = x0[inside].groupby(world.lanes.loc[inside, "from_id"] + "|" + world.lanes.loc[inside, "grade"]).sum()
     eol = world.markets["eol_reo_t"].astype(float)
     store = pd.Series(dtype=float, index=pd.Index([], dtype=object))
     if len(stores):
@@ -170,7 +169,7 @@ def tables(world: World, baseline: Baseline, question: Question) -> Tables:
         mag=pd.Index(needs["unit"] + "|" + needs["metal"]),
         pr=pr,
         carb=pd.Index((into["to_id"] + "|" + into["mine"]).unique()),
-        home=sold.reindex(plants).fillna(0.0),
+        home=sold.reindex(pd.Index(make["key"])).fillna(0.0),
         eol=eol[eol > 0],
         store=store,
         caps=pd.Series(limits, index=pd.Index(names, dtype=object), dtype=float),
