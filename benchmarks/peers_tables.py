@@ -145,7 +145,7 @@ def tables(world: World, baseline: Baseline, question: Question) -> Tables:
     crackers = u.index[u["product"] == "carbonate"]
     into = world.lanes[world.lanes["to_id"].isin(crackers)]
     inside = (world.lanes["commodity"] == "magnet") & (world.lanes["from_country"] == world.lanes["to_country"])
-    sold = x0[inside].groupby(world.lanes.loc[inside, "from_id"] + "|" + world.lanes.loc[inside, "grade"]).sum()
+    sold = x0[inside].groupby(world.lanes["from_id"] + "|" + world.lanes["grade"]).sum()
     eol = world.markets["eol_reo_t"].astype(float)
     store = pd.Series(dtype=float, index=pd.Index([], dtype=object))
     if len(stores):
