@@ -33,7 +33,7 @@ from atlas.solving import State, solve_halted, solve_open
 from atlas.study import Study
 from atlas.world import World, build_world
 
-few = settings(derandomize=True, deadline=None, max_examples=25, database=None)
+few = settings(derandomize=True, deadline=None, max_examples=15, database=None)
 RELATIVE = 1e-6
 
 # Halts of the invented world -------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def not_lower(after: float, before: float) -> bool:
 # On invented worlds ----------------------------------------------------------------------------------------------
 
 
-@few
+@settings(few, max_examples=8)
 @given(w=worlds, chain=chains)
 def test_what_enters_leaves_and_what_is_wanted_comes_or_is_short(w: Invented, chain: list[Halt]) -> None:
     for state in (w.before, w.halted(scenario(chain))):
@@ -154,7 +154,7 @@ def test_a_larger_share_never_costs_less(w: Invented, h: Halt, share: float) -> 
 TABLES = ("facilities", "grades", "markets", "demand", "sector_grades", "sectors", "costs", "parameters")
 
 
-@settings(few, max_examples=8)
+@settings(few, max_examples=5)
 @given(seed=st.integers(0, 3), chain=chains, order=st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(seed: int, chain: list[Halt], order: random.Random) -> None:
     made = wide_layers(seed)
@@ -166,7 +166,7 @@ def test_the_order_of_rows_changes_nothing(seed: int, chain: list[Halt], order: 
     assert a.optimum.y.tobytes() == b.optimum.y.tobytes()
 
 
-@settings(few, max_examples=10)
+@settings(few, max_examples=5)
 @given(seed=st.integers(0, 3), chain=chains, k=st.sampled_from([0.5, 3.0, 10.0]))
 def test_tonnes_scale_with_units(seed: int, chain: list[Halt], k: float) -> None:
     """Only capacities, outputs, demand and scrap are tonnes; costs by tonne stay, so money scales as well."""
