@@ -112,7 +112,7 @@ def not_lower(after: float, before: float) -> bool:
 # On invented worlds ----------------------------------------------------------------------------------------------
 
 
-@settings(few, max_examples=8)
+@settings(few, max_examples=4)
 @given(w=worlds, chain=chains)
 def test_what_enters_leaves_and_what_is_wanted_comes_or_is_short(w: Invented, chain: list[Halt]) -> None:
     for state in (w.before, w.halted(scenario(chain))):
@@ -400,6 +400,7 @@ def check_chain(study: Study, chain: Sequence[str]) -> None:
     assert solve(study, Scenario()).optimum.x.tobytes() == study._before.optimum.x.tobytes()
 
 
+@pytest.mark.slow
 def test_a_chain_of_halts_on_the_shipped_world(study: Study) -> None:
     assert unbalanced(study.layers, study.baseline.reading) == []
     assert undelivered(study.baseline.world, study.baseline.reading) == []

@@ -553,7 +553,7 @@ def another(study: Study) -> Iterator[Study]:
     yield made
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in MODEL])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW or k % 3 else n for k, n in enumerate(MODEL)])
 def test_a_wrong_model_is_caught(
     name: str, study: Study, solved: dict[tuple[str, ...], Folder], tmp_path: Path, monkeypatch: Patch
 ) -> None:
