@@ -130,11 +130,8 @@ def test_ten_questions_are_told_each_with_a_scenario_file() -> None:
         assert "](http" in text, n
 
 
-# What is asked beside the ten files themselves - a further halt, another rule - is solved with the slow tests.
-ASKED = [
-    pytest.param(n, id=name_of(n), marks=[pytest.mark.slow])
-    for n, case in enumerate(CASES)
-]
+# Each is a solve of the real world or more, so they run with the slow tests.
+ASKED = [pytest.param(n, id=name_of(n), marks=[pytest.mark.slow]) for n, case in enumerate(CASES)]
 
 
 @pytest.mark.parametrize("n", ASKED)
