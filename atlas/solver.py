@@ -124,7 +124,15 @@ def highs(arrays: Mapping[str, np.ndarray], time_limit_s: float) -> dict[str, np
         h.addCols(len(enter), price, low, high, len(value), start[:-1], index, value)
         chosen, rest = np.concatenate([chosen, enter]), np.setdiff1d(rest, enter)
         # Columns have ends, so those that entered can stand at theirs and the dual simplex goes on where it was.
-        _run(h, time_limit_s)
+        try:
+            _run(h, time_limit_s)
+        except SolverTimeUp:
+            raise
+        except SolverFailure:  # HiGHS sometimes gives up on a basis that was handed on
+            chosen = np.arange(n, dtype=np.int32)
+            h = _loaded(a, chosen, time_limit_s)
+            _run(h, time_limit_s)
+            break
     return _answer(h, a, chosen, column)
 
 
@@ -161,6 +169,12 @@ def _run(h: highspy.Highs, time_limit_s: float) -> None:
     """Run to the optimum. Raises SolverTimeUp or SolverFailure."""
     ran = h.run()
     status = h.getModelStatus()
+    if status in (highspy.HighsModelStatus.kSolveError, highspy.HighsModelStatus.kUnknown):
+        # HiGHS sometimes gives up from one start and not from another.
+        h.clearSolver()
+        h.setOptionValue("presolve", "on")
+        ran = h.run()
+        status = h.getModelStatus()
     if status == highspy.HighsModelStatus.kTimeLimit:
         raise SolverTimeUp(f"no optimum within {time_limit_s:g} s")
     if ran == highspy.HighsStatus.kError or status != highspy.HighsModelStatus.kOptimal:
