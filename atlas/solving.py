@@ -77,8 +77,13 @@ def solve_halted(
     blocs: Mapping[str, frozenset[str]],
     before: State,
     time_limit_s: float,
+    *,
+    fair: bool = True,
 ) -> State:
-    """Solve the state under `scenario`, with `before` the state without halts of the same world."""
+    """Solve the state under `scenario`, with `before` the state without halts of the same world.
+
+    Without `fair` shortages that cost the same may fall on any of those who share them: the optimum is the same.
+    """
     world, limits = f.skeleton.world, before.limits
     watch = partial_things(scenario.halts)
     lane_t = before.lane_t(len(world.lanes))
@@ -96,7 +101,8 @@ def solve_halted(
         optimum = solve(programme.lp, time_limit_s)
         extra = _priced(router, r, programme, optimum, routes, watch)
         if extra is None:
-            return State(programme, share_evenly(programme, optimum), routes, r, limits)
+            shared = share_evenly(programme, optimum) if fair else optimum
+            return State(programme, shared, routes, r, limits)
         routes = routes.plus(extra)
     raise SolverFailure(f"routes were still being added after {PRICING_ROUNDS} rounds of pricing")
 

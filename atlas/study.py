@@ -111,9 +111,16 @@ class Study:
         return stage_of(world, self.router, duties(self.layers, self.blocs, world, self.year))
 
     @cached_property
-    def _before(self) -> State:
+    def ground(self) -> Ground:
+        """The world of this year and its calibrated baseline: what questions stand on."""
         with self._lock:
-            return self._solve_open(Ground(self._own, self.calibration))
+            return Ground(self._own, self.calibration)
+
+    @cached_property
+    def before(self) -> State:
+        """The solved programme of this year without halts."""
+        with self._lock:
+            return self._solve_open(self.ground)
 
     def _solve_open(self, ground: Ground) -> State:
         frame = ground.stage.frame(ground.calibration)
@@ -123,7 +130,7 @@ class Study:
     def baseline(self) -> Solved:
         """The state of this year without halts."""
         with self._lock:
-            return self._read(self._own, self._before)
+            return self._read(self._own, self.before)
 
     def _read(self, stage: Stage, state: State) -> Solved:
         return solved(stage.world, state, self.layers, stage.skeleton, stage.router.router)
@@ -240,7 +247,7 @@ class Study:
 
     def _solve_question(self, q: Scenario) -> tuple[Solved, Solved, tuple[str, ...]]:
         stands = (self.layers, self.year, self.router, self.calibration, self.blocs, self._added, q)
-        ground, before, baseline = Ground(self._own, self.calibration), self._before, self.baseline
+        ground, before, baseline = self.ground, self.before, self.baseline
         if changes_the_world(q):
             ground = ground_of(*stands)
             before = self._solve_open(ground)
