@@ -1,40 +1,35 @@
 """The commands of `atlas`. They translate: text in, a call of the library, text out. Heavy modules load when used."""
 
-import dataclasses
-import datetime as dt
-import json
 import signal
 import socket
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from atlas import __version__
-from atlas.cli_shell import AtlasGroup, PlaceCommand, say
+from atlas.cli_shell import (
+    AtlasGroup,
+    PlaceCommand,
+    bloc_option,
+    halts_option,
+    ids,
+    json_option,
+    note,
+    on_option,
+    open_study,
+    print_json,
+    say,
+    scenario_argument,
+    solved,
+    timed,
+    words,
+)  # fmt: skip
 from atlas.errors import BadInput, NoAnswer
-
-if TYPE_CHECKING:
-    from atlas.study import Study
 
 MODES = ("sea", "rail", "road", "air")
 COMMODITIES = ("concentrate", "oxide", "metal", "magnet")
 KINDS = ("facility", "port", "passage", "country", "bloc", "scenario")
-
-halts_option = click.option(
-    "--halt", "halts", multiple=True, metavar="SPEC",
-    help="A closing or cut, KIND:TARGET[:DESTINATION][@SHARE][/FILTER], such as country:CHN/magnet or passage:malacca. "
-    "May be given again.",
-)  # fmt: skip
-scenario_argument = click.argument("scenario", required=False, metavar="[SCENARIO.toml]")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-bloc_option = click.option(
-    "--bloc", default="us-allies", show_default=True, metavar="NAME", help="Bloc whose supply is reported."
-)
-on_option = click.option("--on", metavar="DATE", help="Day whose dated halts apply (YYYY-MM-DD).")
 
 
 @click.group(cls=AtlasGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -334,38 +329,6 @@ def about(obj: dict[str, Any]) -> int:
     return 0
 
 
-def open_study(obj: dict[str, Any]) -> "Study":
-    """Open the layers and the network, once per command."""
-    if "study" not in obj:
-        from atlas import study
-
-        with timed("opened the layers"):
-            obj["study"] = study.open(obj["layers"], year=obj["year"])
-    return obj["study"]
-
-
-def solved(
-    obj: dict[str, Any], scenario: str | None, halts: tuple[str, ...], bloc: str, on: str | None,
-    opened: tuple[str, ...] = (),
-) -> Any:  # fmt: skip
-    """Return the outcome of a scenario file, of halts, of both together, or the baseline."""
-    study = open_study(obj)
-    with timed("solved"):
-        question = study.question(halts, scenario, day(on))
-        if opened:
-            more = study.question((), {"name": question.name, "open": list(opened)})
-            question = dataclasses.replace(question, opened=question.opened | more.opened)
-        return study.solve(scenario=question, bloc=bloc)
-
-
-def day(text: str | None) -> dt.date | None:
-    """Return the date of a text like 2025-04-04."""
-    try:
-        return dt.date.fromisoformat(text) if text else None
-    except ValueError:
-        raise BadInput(f"--on {text!r} is not a date YYYY-MM-DD") from None
-
-
 def verify(obj: dict[str, Any], folder: str, as_json: bool) -> int:
     """Check a stored result and say what was found; exit 1 if it does not hold."""
     from atlas import layers, stored
@@ -392,31 +355,3 @@ def place(text: str) -> str | tuple[float, float]:
     if point is None:
         raise BadInput(f"{text.strip()[:80]!r} is not lon,lat in degrees")
     return point
-
-
-def words(text: str | None) -> tuple[str, ...]:
-    """Return the parts of a list with commas or semicolons, without blanks."""
-    return tuple(part.strip() for part in (text or "").replace(";", ",").split(",") if part.strip())
-
-
-def ids(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the ids of an option that may be given again and hold lists; a blank one stays, to be refused."""
-    return tuple(part for text in texts for part in words(text) or (text,))
-
-
-def print_json(value: Any) -> None:
-    """Print a value as JSON to standard output; ASCII only, so that any terminal takes it."""
-    say(json.dumps(value, allow_nan=False, indent=1))
-
-
-def note(text: str) -> None:
-    """Print a message to standard error."""
-    click.echo(text, err=True)
-
-
-@contextmanager
-def timed(what: str) -> Iterator[None]:
-    """Print to standard error how long something took."""
-    start = time.perf_counter()
-    yield
-    note(f"{what} in {time.perf_counter() - start:.2f} s")

@@ -1,18 +1,39 @@
-"""What every command shares: one line per failure, exit codes, arguments that begin with a minus."""
+"""What every command shares: options, one line per failure, exit codes, arguments that begin with a minus."""
 
+import dataclasses
+import datetime as dt
+import json
 import os
 import re
 import sys
+import time
 import warnings
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from atlas.errors import AtlasError, AtlasWarning, WriteFailure, nearest
+from atlas.errors import AtlasError, AtlasWarning, BadInput, WriteFailure, nearest
+
+if TYPE_CHECKING:
+    from atlas.study import Study
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # what shells return for Ctrl-C
 _COORDINATE = re.compile(r"-\s*[\d.]")
+
+halts_option = click.option(
+    "--halt", "halts", multiple=True, metavar="SPEC",
+    help="A closing or cut, KIND:TARGET[:DESTINATION][@SHARE][/FILTER], such as country:CHN/magnet or passage:malacca. "
+    "May be given again.",
+)  # fmt: skip
+scenario_argument = click.argument("scenario", required=False, metavar="[SCENARIO.toml]")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+bloc_option = click.option(
+    "--bloc", default="us-allies", show_default=True, metavar="NAME", help="Bloc whose supply is reported."
+)
+on_option = click.option("--on", metavar="DATE", help="Day whose dated halts apply (YYYY-MM-DD).")
 
 
 class AtlasGroup(click.Group):
@@ -99,3 +120,63 @@ def fail(text: str, code: int) -> int:
 def _told(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning as one line, without the place in the program that it comes from."""
     click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+
+
+def open_study(obj: dict[str, Any]) -> "Study":
+    """Open the layers and the network, once per command."""
+    if "study" not in obj:
+        from atlas import study
+
+        with timed("opened the layers"):
+            obj["study"] = study.open(obj["layers"], year=obj["year"])
+    return obj["study"]
+
+
+def solved(
+    obj: dict[str, Any], scenario: str | None, halts: tuple[str, ...], bloc: str, on: str | None,
+    opened: tuple[str, ...] = (),
+) -> Any:  # fmt: skip
+    """Return the outcome of a scenario file, of halts, of both together, or the baseline."""
+    study = open_study(obj)
+    with timed("solved"):
+        question = study.question(halts, scenario, day(on))
+        if opened:
+            more = study.question((), {"name": question.name, "open": list(opened)})
+            question = dataclasses.replace(question, opened=question.opened | more.opened)
+        return study.solve(scenario=question, bloc=bloc)
+
+
+def day(text: str | None) -> dt.date | None:
+    """Return the date of a text like 2025-04-04."""
+    try:
+        return dt.date.fromisoformat(text) if text else None
+    except ValueError:
+        raise BadInput(f"--on {text!r} is not a date YYYY-MM-DD") from None
+
+
+def words(text: str | None) -> tuple[str, ...]:
+    """Return the parts of a list with commas or semicolons, without blanks."""
+    return tuple(part.strip() for part in (text or "").replace(";", ",").split(",") if part.strip())
+
+
+def ids(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ids of an option that may be given again and hold lists; a blank one stays, to be refused."""
+    return tuple(part for text in texts for part in words(text) or (text,))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON to standard output; ASCII only, so that any terminal takes it."""
+    say(json.dumps(value, allow_nan=False, indent=1))
+
+
+def note(text: str) -> None:
+    """Print a message to standard error."""
+    click.echo(text, err=True)
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Print to standard error how long something took."""
+    start = time.perf_counter()
+    yield
+    note(f"{what} in {time.perf_counter() - start:.2f} s")
