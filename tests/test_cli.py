@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from fake_outcome import HOSTILE, fake_outcome
 
-from atlas import answer_words, cli, cli_text, study
+from atlas import answer_words, cli, cli_shell, cli_text, study
 from atlas.errors import BadInput, NoAnswer, SolverFailure, UnknownName
 
 ROUTE = {
@@ -56,7 +56,8 @@ class FakeStudy:
 @pytest.fixture
 def fake(outcome: Any, monkeypatch: Any) -> FakeStudy:
     made = FakeStudy(outcome)
-    monkeypatch.setattr(cli, "open_study", lambda obj: made)
+    for room in (cli, cli_shell):
+        monkeypatch.setattr(room, "open_study", lambda obj: made)
     return made
 
 
@@ -218,7 +219,7 @@ def test_solve_writes_a_folder_and_refuses_it_the_second_time(fake: FakeStudy, t
 
 
 def test_solve_opens_passages(fake: FakeStudy, monkeypatch: Any) -> None:
-    monkeypatch.setattr(cli.dataclasses, "replace", lambda q, **changes: q)
+    monkeypatch.setattr(cli_shell.dataclasses, "replace", lambda q, **changes: q)
     assert run("solve", "--open", "northwest", "--json").exit_code == 0
     assert fake.asked[1]["scenario"]["open"] == ["northwest"]
 
