@@ -22,6 +22,11 @@ SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
     ("solve_slots", 2, "", "solves that run at once in a server; more wait"),
     ("solve_queue", 8, "", "solves that may wait in a server; more are refused with 503"),
     ("solves_per_minute", 240, "", "new answers an address may ask for in a minute; more get 429; 0: no limit"),
+    ("workers", 0, "", "processes for work of many solves; 0: as many as there are cores"),
+    ("job_slots", 2, "", "pieces of long work that a server does at once; more wait"),
+    ("job_queue", 8, "", "pieces of long work that may wait in a server; more are refused with 503"),
+    ("jobs_kept", 24, "", "results of long work that a server remembers"),
+    ("job_wait_s", 600.0, "s", "how long a program's request waits for long work before it is told to ask again"),
     ("cache_dir", "", "", "where the calibrated year and local roads are kept; empty: the user's cache; off: nowhere"),
     ("overpass_url", "https://overpass-api.de/api", "", "the Overpass server that `atlas roads` asks"),
     ("overpass_timeout_s", 180, "s", "time that server has for one answer"),
@@ -49,6 +54,11 @@ class Settings:
     solve_slots: int = 2
     solve_queue: int = 8
     solves_per_minute: int = 240
+    workers: int = 0
+    job_slots: int = 2
+    job_queue: int = 8
+    jobs_kept: int = 24
+    job_wait_s: float = 600.0
     cache_dir: str = ""
     overpass_url: str = "https://overpass-api.de/api"
     overpass_timeout_s: int = 180

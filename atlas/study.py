@@ -58,6 +58,10 @@ class Study:
         self._solved: OrderedDict[str, tuple[Solved, Solved, tuple[str, ...]]] = OrderedDict()
         self._draws: OrderedDict[int, Study] = OrderedDict()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how to make this study anew in another process: what is slow to find goes along."""
+        return _made_anew, (self.layers, self.year, self.settings, self._added, self.calibration)
+
     @cached_property
     def router(self) -> Router:
         """The router over the shipped network and these layers."""
@@ -279,6 +283,14 @@ class Study:
     def find(self, text: str, kinds: Sequence[str] | None = None) -> pd.DataFrame:
         """Return ids by name: id, kind, name, country."""
         return self.layers.find(text, kinds)
+
+
+def _made_anew(
+    layers: Layers, year: int, settings: Settings, added: frozenset[str], calibration: Baseline
+) -> Study:
+    made = Study(layers, year, settings, added)
+    made.__dict__["calibration"] = calibration
+    return made
 
 
 def open(layers: str | Path | None = None, year: int = CALIBRATED_YEAR, settings: Settings | None = None) -> Study:

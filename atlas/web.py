@@ -19,6 +19,7 @@ from atlas.solver_process import use_process
 from atlas.web_answers import Answers, Document
 from atlas.web_api import JSON_TYPE, api
 from atlas.web_errors import failure
+from atlas.web_jobs import Jobs
 from atlas.web_pages import error_page, pages
 from atlas.web_route import routes
 from atlas.web_validate import accuracy
@@ -65,7 +66,7 @@ class Atlas:
 
     def __init__(self, study: Any, settings: Settings) -> None:
         self.study, self.settings = study, settings
-        self.answers, self.assets = Answers(study, settings), _assets()
+        self.answers, self.assets, self.jobs = Answers(study, settings), _assets(), Jobs(settings)
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:

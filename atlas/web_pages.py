@@ -17,7 +17,11 @@ from atlas.web_answers import Document
 from atlas.web_errors import Failure
 from atlas.web_query import Query, halt_query, parameters
 
-PAGES = (("/", "Atlas"), ("/route", "Routes"), ("/validate", "Accuracy"), ("/data", "Data"), ("/about", "About"))
+PAGES = (
+    ("/", "Atlas"), ("/chokepoints", "Findings"), ("/route", "Routes"), ("/validate", "Accuracy"), ("/data", "Data"),
+    ("/about", "About"),
+)  # fmt: skip
+FINDINGS = ("/chokepoints", "/trace", "/frontier", "/fixes", "/worth", "/concentration")
 
 # title, halts; shown where the layers know every name
 PRESETS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -120,7 +124,8 @@ def _frame(outcome: Any, query: Query, path: str) -> dict[str, Any]:
 
 def nav(here: str) -> list[dict[str, Any]]:
     """Return the links of the navigation, with the page that is shown marked."""
-    return [{"href": href, "text": text, "here": href == here} for href, text in PAGES]
+    part = "/chokepoints" if here in FINDINGS else here
+    return [{"href": href, "text": text, "here": href == part} for href, text in PAGES]
 
 
 def _builder(
