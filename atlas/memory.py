@@ -1,7 +1,7 @@
 """A place on disk for the one thing that is slow and never changes: the calibrated year.
 
 It is only ever a saving: an unreadable, foreign or stale file is computed anew, an unwritable folder is passed over.
-The key covers the layers, the local roads in use, this package's own code and the libraries that decide the answer's
+The key covers the layers, the local roads in use, the code that decides the answer and the libraries that decide its
 last digits.
 """
 
@@ -10,7 +10,9 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 import platformdirs
@@ -23,14 +25,38 @@ _LIBRARIES = ("highspy", "numpy", "pandas", "scipy")
 _KEPT_FILES = 20
 
 
-def key(layers: Layers, roads: str = "") -> str:
-    """Return the key of a calibration: a hash of layers, code and libraries; `roads` is the digest of local roads."""
-    digest = hashlib.sha256(f"{layers.digest}{roads}".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
+# An import of another module of this package, at the start of a line: what only types need stands further in.
+_IMPORT = re.compile(r"^from atlas(?:\.(\w+))? import ([\w, ]+|\([^)]*\))", re.MULTILINE)
+
+
+def key(layers: Layers, roads: str = "", root: str = "study") -> str:
+    """Return the key of what the module `root` finds out: a hash of layers, code and libraries.
+
+    `roads` is the digest of local roads. Of the code what `root` imports counts: pages and commands change no answer.
+    """
+    digest = hashlib.sha256(f"{layers.digest}{roads}{_code(root)}".encode())
     for library in _LIBRARIES:
         digest.update(f"{library} {importlib.metadata.version(library)}".encode())
     return digest.hexdigest()[:32]
+
+
+@lru_cache(maxsize=8)
+def _code(root: str) -> str:
+    """Return a hash of a module and of all that it imports, directly or not."""
+    home = Path(__file__).parent
+    ahead, texts = [root], {}
+    while ahead:
+        name = ahead.pop()
+        path = home / f"{name}.py"
+        if name in texts or not path.exists():
+            continue
+        texts[name] = path.read_text(encoding="utf-8")
+        for module, names in _IMPORT.findall(texts[name]):
+            ahead += [module] if module else re.findall(r"\w+", names)
+    digest = hashlib.sha256()
+    for name in sorted(texts):
+        digest.update(f"{name}\0{texts[name]}\0".encode())
+    return digest.hexdigest()
 
 
 def folder(settings: Settings) -> Path | None:

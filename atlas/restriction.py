@@ -148,15 +148,18 @@ def _ways(
     n: int, closings: Sequence[tuple[np.ndarray, Thing]], scenario: Scenario
 ) -> tuple[np.ndarray, tuple[Way, ...]]:
     """Group lanes by the set of closings that cover them."""
-    if len(closings) > 60:
-        raise BadInput(f"{len(closings)} closed ports, passages and borders: expected 60 at most")
+    # What is closed to the same lanes counts as one: mostly to all of them.
+    masks: dict[bytes, int] = {}
+    number = [masks.setdefault(mask.tobytes(), len(masks)) for mask, _ in closings]
+    if len(masks) > 60:
+        raise BadInput(f"closed ports, passages and borders with {len(masks)} different filters: expected 60 at most")
     bits = np.zeros(n, dtype=np.int64)
-    for k, (mask, _) in enumerate(closings):
+    for k, (mask, _) in zip(number, closings, strict=True):
         bits |= mask.astype(np.int64) << k
     patterns, group = np.unique(bits, return_inverse=True)
     ways = []
     for pattern in patterns.tolist():
-        shut = [thing for k, (_, thing) in enumerate(closings) if pattern >> k & 1]
+        shut = [thing for k, (_, thing) in zip(number, closings, strict=True) if pattern >> k & 1]
         closures = Closures(
             passages=frozenset(i for kind, i in shut if kind == "passage"),
             ports=frozenset(i for kind, i in shut if kind == "port"),

@@ -5,7 +5,7 @@ cheapest way with the cap's dual as a toll - until none has a negative reduced c
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from atlas.model import Baseline, Cap, Programme, Skeleton
 from atlas.restriction import LaneCap, Restriction, partial_things, restrict
 from atlas.routing import Closures
 from atlas.scenario import Scenario
-from atlas.solver import Optimum, solve
+from atlas.solver import LinearProgramme, Optimum, solve
 
 OPEN: tuple[Way, ...] = (Way(),)
 # A route enters when it would save this much, USD/t: below it lies the solver's own tolerance.
@@ -79,10 +79,12 @@ def solve_halted(
     time_limit_s: float,
     *,
     fair: bool = True,
+    price: Callable[[Programme], LinearProgramme] | None = None,
 ) -> State:
     """Solve the state under `scenario`, with `before` the state without halts of the same world.
 
     Without `fair` shortages that cost the same may fall on any of those who share them: the optimum is the same.
+    `price` may put another objective on the programme, for whole halts only (routes are chosen by their real cost).
     """
     world, limits = f.skeleton.world, before.limits
     watch = partial_things(scenario.halts)
@@ -98,7 +100,7 @@ def solve_halted(
     for _ in range(PRICING_ROUNDS):
         caps = [Cap(c.name, _cap_mask(c, routes), c.limit_t) for c in r.caps]
         programme = state(f, routes.options, Limits(r.unit_lost, caps))
-        optimum = solve(programme.lp, time_limit_s)
+        optimum = solve(programme.lp if price is None else price(programme), time_limit_s)
         extra = _priced(router, r, programme, optimum, routes, watch)
         if extra is None:
             shared = share_evenly(programme, optimum) if fair else optimum

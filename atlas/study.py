@@ -5,6 +5,7 @@ The one place that wires the rooms together.
 
 import dataclasses
 import datetime as dt
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,14 @@ class Study:
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how to make this study anew in another process: what is slow to find goes along."""
         return _made_anew, (self.layers, self.year, self.settings, self._added, self.calibration)
+
+    def digest(self, root: str) -> str:
+        """Return a hash of all that what the module `root` finds out here rests on.
+
+        Layers, local roads, code, year, and units that a user laid over the shipped ones.
+        """
+        own = [memory.key(self.layers, self.local_roads.digest, root), self.year, sorted(self._added)]
+        return hashlib.sha256(repr(own).encode()).hexdigest()[:32]
 
     @cached_property
     def router(self) -> Router:

@@ -1,0 +1,71 @@
+"""Many solves at once: the same piece of work for many tasks, over processes that each hold the study ready."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Any
+
+from joblib.externals.loky import ProcessPoolExecutor
+
+from atlas.solver import run_with
+
+Work = Callable[[Any, Any], Any]
+
+_held: Any = None
+
+
+def workers_of(setting: int) -> int:
+    """Return how many processes to use: the setting, or as many as this process may have cores."""
+    if setting > 0:
+        return setting
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Crew:
+    """Processes that do `work(holds, task)`, each with its own copy of `holds`; use as a context.
+
+    With one worker the work is done in this process, one task after another. `holds` and tasks must be picklable, and
+    `work` a function of a module.
+    """
+
+    def __init__(self, work: Work, holds: Any, workers: int) -> None:
+        self.work, self.holds, self.workers = work, holds, max(1, workers)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Crew":
+        if self.workers > 1:
+            self._pool = ProcessPoolExecutor(self.workers, initializer=_hold, initargs=(self.holds,))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, kill_workers=True)
+
+    def each(self, tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """Yield (number of the task, result) as they are done, in any order; raises what the work raises."""
+        if self._pool is None:
+            for n, task in enumerate(tasks):
+                yield n, self.work(self.holds, task)
+            return
+        number: dict[Future[Any], int] = {}
+        ahead = iter(enumerate(tasks))
+        while True:
+            while len(number) < 2 * self.workers:  # few in advance, so that an end of the search ends the work
+                n, task = next(ahead, (-1, None))
+                if n < 0:
+                    break
+                number[self._pool.submit(_do, self.work, task)] = n
+            if not number:
+                return
+            for future in wait(number, return_when=FIRST_COMPLETED).done:
+                yield number.pop(future), future.result()
+
+
+def _hold(holds: Any) -> None:
+    global _held
+    _held = holds
+    run_with(None)  # a worker is a process of its own already
+
+
+def _do(work: Work, task: Any) -> Any:
+    return work(_held, task)
