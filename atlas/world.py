@@ -146,7 +146,7 @@ def build_world(
         scrap_mix=scrap_mix,
         parameters=parameters,
         stock=layers.stock[layers.stock["year"].astype(int) == year] if len(layers.stock) else layers.stock,
-        targets=layers.targets,
+        targets=layers.targets.sort_index(),
         lanes=pd.DataFrame(),
         grade_below=_grade_steps(layers.grades, "steps_down_to"),
         grade_above=_grade_steps(layers.grades, "steps_up_to"),
