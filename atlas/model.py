@@ -38,7 +38,7 @@ CONSTRAINTS  (rows; x[l] = all pieces and routes of a lane)
   step[c,g]     short + down <= demand: only a grade's own demand steps down, and by one grade only
   home[u,g]     sales inside the country + divert >= those in x0: what a plant makes less of a grade, or would rather
                 sell abroad, is taken from home buyers last; what it makes more is free to go abroad
-  release[s]    sum of release <= tonnes of the scenario
+  release[s]    sum of release <= tonnes of the scenario; and of each element or grade <= its part of the usual mix
   piece[l]      old (contract) pieces over all routes <= their part of x0, where a lane has several routes
   cap[h]        a partial halt: flow through what is halted <= (1 - share) x its baseline; routes that would lower the
                 optimum are added until there is none. A whole halt closes routes, and lanes without one.
@@ -254,6 +254,8 @@ def _number_rows(world: World) -> _Rows:
         rows.add("step", str(c), str(g), lower=-np.inf, upper=float(own[c, g]))
     for release in world.releases:
         rows.add("release", release.name, lower=-np.inf, upper=release.tonnes)
+        for what, most in {what: most for _, what, most, _ in release.columns}.items():
+            rows.add("release", release.name, what, lower=-np.inf, upper=most)
     # A market takes another grade than it asked for where it may, whether it also wants that grade or not.
     steps = [(str(c), str(to)) for (c, _), to in world.step_down["to"].items()]
     for c, to in steps + [(c, to) for c, _, to in world.step_up]:
@@ -388,7 +390,7 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
         column("up", c, g, [(("market", c, g), 1.0), (("market", c, to), -1.0)])
     for release in world.releases:
         for place, what, most, rows_hit in release.columns:
-            hits = [*rows_hit, (("release", release.name, ""), 1.0)]
+            hits = [*rows_hit, *((("release", release.name, k), 1.0) for k in ("", what))]
             column("release", place, f"{release.name}|{what}", hits, upper=most)
     steps = int(world.parameter("shortage_steps"))
     shares: dict[tuple[str, str, int], list[tuple[str, float]]] = {}

@@ -33,10 +33,11 @@ _LATER_ONLY = {"construction", "planned"}
 
 @dataclass(frozen=True)
 class Release:
-    """Stock let go once: at most `tonnes` over `uses`, which are (row kind, row a, row b, tonnes per tonne) by column.
+    """Stock let go once: at most `tonnes` over all `columns`, and of each element or grade at most its own tonnes.
 
-    `name` names it in rows and flows; `commodity` says what it is; `columns` holds (unit or market, element or grade,
-    most tonnes, hits) where hits are ((kind, a, b), coefficient) on rows of the programme.
+    `name` names it in rows and flows; `commodity` says what it is; `columns` holds (unit or market, element, grade or
+    mine, most tonnes of that at all places together, hits) where hits are ((kind, a, b), coefficient) on rows of the
+    programme.
     """
 
     name: str

@@ -386,14 +386,9 @@ def test_stock_that_nobody_could_use_is_refused(stock: StockRelease, said: str) 
         invent_wide().with_stocks([stock])
 
 
-ONE_ROW = pytest.mark.xfail(
-    strict=True, reason="a release has one row for all its elements, so a mix is not held over several plants"
-)
-
-
 @pytest.mark.parametrize(
     "stock",
-    [StockRelease("AAA", "oxide", 500.0), pytest.param(StockRelease("AAA", "metal", 300.0), marks=ONE_ROW)],
+    [StockRelease("AAA", "oxide", 500.0), StockRelease("AAA", "metal", 300.0)],
     ids=["one plant", "two plants"],
 )
 def test_a_stock_of_the_usual_mix_keeps_its_mix(stock: StockRelease) -> None:
@@ -403,6 +398,19 @@ def test_a_stock_of_the_usual_mix_keeps_its_mix(stock: StockRelease) -> None:
     assert given.sum() > 1
     assert given["Nd"] <= (1 - pr) * stock.tonnes + 1e-6
     assert given.get("Pr", 0.0) <= pr * stock.tonnes + 1e-6
+
+
+def test_a_stock_of_magnets_keeps_its_mix_over_a_country_and_a_buyer_in_it() -> None:
+    """The buyer is a market of its own, so each grade may be let go at two places."""
+    w = invent_wide().with_buyers([Buyer("b-works", 0, 0, "motors", "H", 100.0)])
+    w = w.with_stocks([StockRelease("BBB", "magnet", 200.0)])
+    reading = w.read(ask(w, *NO_MAGNETS))
+    let = reading.flows[reading.flows["from_id"].str.startswith("stock-")]
+    assert set(let.loc[let["grade"] == "H", "to_id"]) > {"b-works"}
+    given = let_go(reading)
+    need = w.world.demand[w.world.demand["country"] == "BBB"].groupby("grade")["demand_t"].sum()
+    for g, t in given.groupby("what").sum().items():
+        assert t <= 200 * need[g] / need.sum() + 1e-6, g
 
 
 # Third countries -------------------------------------------------------------------------------------------------
