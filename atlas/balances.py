@@ -20,6 +20,11 @@ BASE_YEAR = 2024
 USUAL = ("Nd", "Pr", "Dy", "Tb")
 # Flows below a gram or so are not written; a unit has few hundred of them.
 LEAST_T = 1e-4
+# What each kind of unit makes, as stock of its own that it may sell on.
+MAKES = {
+    "mine/concentrate": "concentrate", "separation/oxide": "oxide", "recycling/oxide": "oxide", "metal/metal": "metal",
+    "magnet/sintered": "magnet", "magnet/smco": "magnet", "magnet/bonded": "magnet",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,13 +126,26 @@ def flow_problems(
     return problems
 
 
+def own_stock(f: pd.DataFrame, layers: Layers) -> np.ndarray:
+    """Return which flows are a maker's stock of what it makes, let go by a scenario (bool over flows).
+
+    Such goods leave the maker with its other sales but were not made: they are neither an input nor output of it.
+    """
+    fac = layers.facilities
+    made = (fac["stage"].astype(str) + "/" + fac["product"].astype(str)).map(MAKES)
+    stock = f["from_id"].astype(str).str.startswith("stock-") & ~f["from_id"].isin(fac.index)
+    return (stock & (f["to_id"].map(made) == f["commodity"])).to_numpy(dtype=bool)
+
+
 def outputs(f: pd.DataFrame, layers: Layers) -> pd.Series:
     """Return what each unit of one state's flows makes, in the unit's own terms (t by id).
 
-    Mines: what leaves; separation: what enters; metal and magnet plants: what leaves, stock included; recyclers: what
-    leaves and what is left over, in oxide.
+    Mines: what leaves; separation: what enters; metal and magnet plants: what leaves, building of stock included;
+    recyclers: what leaves and what is left over, in oxide. What they let go of stock of their own is taken off.
     """
     fac = layers.facilities
+    own = own_stock(f, layers)
+    let_go, f = f[own], f[~own]
     per_oxide = Chemistry(layers).per_oxide
     made = f[(f["to_id"] != "loss") & f["from_id"].isin(fac.index)]
     stage = made["from_id"].map(fac["stage"])
@@ -138,7 +156,9 @@ def outputs(f: pd.DataFrame, layers: Layers) -> pd.Series:
     recycled = (back["tonnes"] / ratio).groupby(back["from_id"]).sum()
     ore = f[(f["commodity"] == "concentrate") & f["to_id"].isin(fac.index)]
     taken = ore.groupby("to_id")["tonnes"].sum()
-    return pd.concat([plain, recycled, taken]).groupby(level=0).sum()
+    sold = let_go[(let_go["to_id"].map(fac["stage"]) != "separation").to_numpy(dtype=bool)]
+    off = -sold.groupby("to_id")["tonnes"].sum()
+    return pd.concat([plain, recycled, taken, off]).groupby(level=0).sum()
 
 
 def nameplate(layers: Layers) -> pd.Series:
@@ -223,12 +243,17 @@ class _Book:
         self.recovery = {"separation": float(p["separation_recovery"]), "recycling": float(p["swarf_recovery"])}
         self.stage, self.product = fac["stage"].astype(str).to_dict(), fac["product"].astype(str).to_dict()
         keys = ["commodity", "element"]
+        own = own_stock(f, layers)
+        stock, f = f[own], f[~own]
+        self.let_go = stock.groupby(["to_id", *keys])["tonnes"].sum().to_dict()
         self.into = f.groupby(["to_id", *keys])["tonnes"].sum().to_dict()
         end = f["to_id"].isin(ENDS)
         self.out = f[~end].groupby(["from_id", *keys])["tonnes"].sum().to_dict()
         self.end = f[end].groupby(["to_id", "from_id", *keys])["tonnes"].sum().to_dict()
         self.magnets: dict[str, dict[str, float]] = {}
-        for (i, g), t in f[f["commodity"] == "magnet"].groupby(["from_id", "grade"])["tonnes"].sum().items():
+        sold = pd.concat([f, stock.assign(from_id=stock["to_id"], tonnes=-stock["tonnes"])])
+        sold = sold[sold["commodity"] == "magnet"]
+        for (i, g), t in sold.groupby(["from_id", "grade"])["tonnes"].sum().items():
             self.magnets.setdefault(i, {})[g] = t
         self.ore = self._ore(f[f["commodity"] == "concentrate"]).to_dict("index")
         self.made = self.chemistry.made(year)
@@ -263,6 +288,7 @@ class _Book:
                     came = self.into.get((i, "scrap", e), 0.0)
                 powder = self.out.get((i, "metal", e), 0.0) / self.chemistry.per_oxide[e]
                 made = self.out.get((i, "oxide", e), 0.0) + powder + self.end.get(("surplus", i, "oxide", e), 0.0)
+                made -= self.let_go.get((i, "oxide", e), 0.0)
                 lost = self.end.get(("loss", i, "oxide", e), 0.0)
                 yield from self._closes(i, e, came, made, lost, self.recovery[stage])
         else:
@@ -271,6 +297,7 @@ class _Book:
                 smelted = self.into.get((i, "oxide", e), 0.0) * per_oxide
                 blended = self.into.get((i, "metal", e), 0.0)
                 made = self.out.get((i, "metal", e), 0.0) + self.end.get(("stock", i, "metal", e), 0.0)
+                made -= self.let_go.get((i, "metal", e), 0.0)
                 lost = self.end.get(("loss", i, "metal", e), 0.0)
                 share = self.chemistry.metal_yield.get(e)
                 if product == "metal" and share is not None:

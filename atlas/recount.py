@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from atlas.balances import ENDS, Chemistry, open_limits, outputs
+from atlas.balances import ENDS, Chemistry, open_limits, outputs, own_stock
 from atlas.layers import Layers
 
 DIGITS = 1e-5  # the summary is rounded to 6 significant digits
@@ -52,7 +52,7 @@ def demand_problems(
     Not `plain`: demand is not just that of the layers, so only what holds for any demand is judged. Not `ranked`: the
     layers' priority classes do not hold.
     """
-    magnets = f[f["commodity"] == "magnet"]
+    magnets = f[(f["commodity"] == "magnet") & ~own_stock(f, layers)]
     d = demand_rows(layers)
     sector = d.drop_duplicates("demand_id").set_index("demand_id")["sector"]
     delivered = magnets.assign(sector=magnets["to_id"].map(sector), country=magnets["to_country"])
@@ -140,12 +140,13 @@ def figure_problems(
 
     Not `judged`: some units or demands are not those of the layers, so only what flows alone tell is counted.
     """
-    moved = f[~f["to_id"].isin(ENDS)]
+    moved = f[~f["to_id"].isin(ENDS) & ~own_stock(f, layers)]
     sent = moved[moved["route_id"] != ""]
     t = sent["tonnes"]
     magnets = moved[moved["commodity"] == "magnet"]
     into = magnets[magnets["to_country"].isin(list(bloc))]
-    inside = into.loc[into["from_country"].isin(list(bloc)), "tonnes"].sum()
+    made = into[into["from_id"].isin(layers.facilities.index)]  # not a stock's: nobody says where it was made
+    inside = made.loc[made["from_country"].isin(list(bloc)), "tonnes"].sum()
     levels = ["to_country", "commodity", "element", "from_country"]
     found: dict[str, Any] = {
         "mean_days": float((t * sent["days"]).sum() / max(t.sum(), 1e-9)),
@@ -164,7 +165,7 @@ def figure_problems(
         need = demand_rows(layers)
         whole = float(need.loc[need["country"].isin(list(bloc)), "demand_t"].sum())
         found["bloc_supplied_share"] = _part(into["tonnes"].sum(), whole)
-        found["bloc_origin_share"] = {"magnet": _part(inside, into["tonnes"].sum())}
+        found["bloc_origin_share"] = {"magnet": _part(inside, made["tonnes"].sum())}
         least |= {"hhi": 2e-6, "bloc_supplied_share": 2e-6}
     problems: list[str] = []
     for name, value in found.items():
@@ -229,6 +230,10 @@ def stage_outputs(f: pd.DataFrame, layers: Layers) -> dict[str, pd.DataFrame]:
 def _by_element(f: pd.DataFrame, layers: Layers) -> dict[str, Any]:
     fac, c = layers.facilities, Chemistry(layers)
     real = f[~f["to_id"].isin(["surplus", "loss"])]
+    # What mines and magnet plants let go of stock of their own they did not make.
+    own = real[own_stock(real, layers) & real["commodity"].isin(["concentrate", "magnet"])]
+    off = own.assign(from_id=own["to_id"], from_country=own["to_country"], tonnes=-own["tonnes"])
+    real = pd.concat([real.drop(index=own.index), off])
     stage, product = (real["from_id"].map(fac[k].astype(str).to_dict()) for k in ("stage", "product"))
     tree: dict[str, Any] = {s: {} for s in STAGES}
     ore = real[(stage == "mine") & (real["commodity"] == "concentrate")]

@@ -161,7 +161,7 @@ def _judgeable(summary: Mapping[str, Any], answer: "Answer", layers: Layers) -> 
     ends = {*answer.flows["from_id"], *answer.flows["to_id"]}
     foreign = frozenset(ends - own) if said else frozenset()
     buyers = bool(said & _BUYERS)
-    free = bool(said - _BUYERS - _UNITS - _DEMAND - _DUTIES - _EXPORTS - _PRIORITY)
+    free = bool(said - _BUYERS - _UNITS - _DEMAND - _DUTIES - _EXPORTS - _PRIORITY - _STOCKS)
     return Judgeable(
         demand=not (free or said & _DEMAND),
         units=not (free or said & _UNITS),

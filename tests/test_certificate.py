@@ -206,6 +206,7 @@ def test_halts_alone_are_judged_whole_and_more_is_passed_over(study: Study, flow
     assert not judged(study, flows, transshipment=True).exports
     assert not judged(study, flows, priority=[{}]).priority
     assert judged(study, flows, buyers=[{}]).buyers
+    assert judged(study, flows, stocks=[{}]).chemistry
     free = judged(study, flows, something_new=1)
     assert not any(getattr(free, k) for k in ("demand", "units", "duties", "exports", "priority", "chemistry"))
     assert _open(free).chemistry  # the baseline has none of it
@@ -221,6 +222,9 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "open": {"open": ["northwest"]},
     "transshipment": {"halt": [{"spec": "country:CHN:USA/magnet"}], "transshipment": True},
     "stock": {"halt": [{"spec": "facility:lynas-kuantan"}], "stock": [{"facility": "lynas-kuantan", "commodity": "oxide", "tonnes": 1000}]},
+    "magnets of a plant": {"halt": [{"spec": "country:CHN/magnet"}], "stock": [{"facility": "vac-hanau", "commodity": "magnet", "tonnes": 300}]},
+    "stocks of a country": {"halt": [{"spec": "country:CHN"}], "stock": [{"country": "DEU", "commodity": "magnet", "tonnes": 500},
+                                                                          {"country": "JPN", "commodity": "metal", "tonnes": 500}]},
     "parameters": {"parameters": {"separation_recovery": 0.97}},
     "draw": {"draw": 3},
 }  # fmt: skip
