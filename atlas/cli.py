@@ -25,6 +25,7 @@ from atlas.cli_shell import (
     timed,
     words,
 )  # fmt: skip
+from atlas.cli_trace import trace_command
 from atlas.errors import BadInput, NoAnswer
 
 MODES = ("sea", "rail", "road", "air")
@@ -355,3 +356,6 @@ def place(text: str) -> str | tuple[float, float]:
     if point is None:
         raise BadInput(f"{text.strip()[:80]!r} is not lon,lat in degrees")
     return point
+
+
+main.add_command(trace_command)

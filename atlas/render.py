@@ -82,8 +82,8 @@ def page(
             drawn_note=_drawn_note(data["drawn"]),
             attribution=ATTRIBUTION,
             version=__version__,
-            styles=[_style(s, standalone, asset_base) for s in STYLES],
-            scripts=[_script(s, standalone, asset_base) for s in (*SCRIPTS, *frame.get("scripts", ()))],
+            styles=[style_tag(s, standalone, asset_base) for s in STYLES],
+            scripts=[script_tag(s, standalone, asset_base) for s in (*SCRIPTS, *frame.get("scripts", ()))],
             policy="@policy@" if standalone else "",
             nav=frame.get("nav"),
             builder=frame.get("builder"),
@@ -186,7 +186,7 @@ def _asset(name: str) -> str:
     return (data_dir("templates") / "static" / name).read_text(encoding="utf-8")
 
 
-def _style(name: str, standalone: bool, asset_base: str | None) -> Markup:
+def style_tag(name: str, standalone: bool, asset_base: str | None) -> Markup:
     """Return a style sheet, linked or put in whole with its pictures."""
     if not standalone:
         return Markup('<link rel="stylesheet" href="{}/{}">').format(asset_base or "", name)
@@ -202,7 +202,7 @@ def _style(name: str, standalone: bool, asset_base: str | None) -> Markup:
     return Markup("<style>" + re.sub(r"url\(([^)#]+)\)", inline, _asset(name)) + "</style>")
 
 
-def _script(name: str, standalone: bool, asset_base: str | None) -> Markup:
+def script_tag(name: str, standalone: bool, asset_base: str | None) -> Markup:
     """Return a script, linked or put in whole (shipped scripts hold no closing tag)."""
     if not standalone:
         return Markup('<script src="{}/{}"></script>').format(asset_base or "", name)

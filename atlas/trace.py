@@ -31,6 +31,7 @@ GROUPS: dict[str, tuple[str, ...]] = {"all": ELEMENTS, "NdPr": ("Nd", "Pr")} | {
 # Stages that lie before a place, and behind it, by what the place is.
 BEFORE: dict[str, tuple[str, ...]] = {
     "mine": (),
+    "carbonate": ("mine",),
     "separation": ("mine",),
     "metal": ("mine", "separation", "recycling"),
     "alloy": ("mine", "separation", "metal", "recycling"),

@@ -65,6 +65,10 @@ class Material:
             return "demand"
         return self._stage.get(i, "market" if i in self.world.markets.index else "stock")
 
+    def ends(self, net: Network) -> np.ndarray:
+        """Return the nodes where material ends: users, surplus, stock, loss (n,) bool."""
+        return np.array([self.kind(n) in ("demand", "end") for n in net.nodes], dtype=bool)
+
     def stage_nodes(self, net: Network, stage: str) -> np.ndarray:
         """Return the nodes where a stage is decided (n,) bool; see the module."""
         kinds = np.array([self.kind(n) for n in net.nodes], dtype=object)
@@ -123,16 +127,19 @@ def visits(net: Network, target: np.ndarray, fixed: np.ndarray) -> np.ndarray:
     return found
 
 
-def spreads(net: Network, start: np.ndarray, fixed: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return how much of what leaves the start reaches each node (n,), stopping at fixed ones, and what is lost."""
+def spreads(net: Network, start: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how much of what leaves the start reaches each node and how much is lost there (n,), by `stops` (n,).
+
+    What reaches a node that stops goes no further; they hold all users and ends.
+    """
     own = net.leaving(start)
     whole = net.t[own].sum()
     first = np.bincount(net.head[own], net.t[own], minlength=len(net.nodes)) / whole
-    free = ~fixed & (net.out_t > 0)
-    onward = sparse.diags(free.astype(float)) @ net.spread
+    onward = sparse.diags((~stops).astype(float)) @ net.spread
     found: np.ndarray = spsolve((sparse.eye(len(net.nodes)) - onward.T).tocsc(), first)
-    lost = found[free] * (1 - np.asarray(net.spread.sum(axis=1)).ravel()[free])
-    return found, float(lost.clip(min=0.0).sum())
+    # A plant loses what it does not pass on: all of an element that it does not make.
+    lost = np.where(stops, 0.0, found * (1 - np.asarray(net.spread.sum(axis=1)).ravel()).clip(min=0.0))
+    return found, lost
 
 
 def shares_down(
@@ -147,11 +154,11 @@ def shares_down(
         left = float(net.t[net.leaving(start)].sum())
         if left <= 0:
             continue
-        stops = material.stage_nodes(net, stage)
+        stops = material.stage_nodes(net, stage) | material.ends(net)
         reached, lost = spreads(net, start, stops)
         whole += left
-        found["loss"] = found.get("loss", 0.0) + lost * left
-        for n in np.flatnonzero((reached > 0) & (stops | (net.out_t <= 0))):
+        found["loss"] = found.get("loss", 0.0) + float(lost.sum()) * left
+        for n in np.flatnonzero((reached > 0) & stops):
             found[net.nodes[n]] = found.get(net.nodes[n], 0.0) + float(reached[n]) * left
     named: dict[str, float] = {}
     country: dict[str, float] = {}

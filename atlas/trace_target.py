@@ -61,7 +61,7 @@ def find_target(text: str, layers: Layers, world: World, year: int) -> Target:
     rows, kind, where, name = demand[demand["demand_id"] == lower], "demand", "", lower
     if len(rows):
         where = str(rows["country"].iloc[0])
-        name = f"{country_name(where, layers)}: {str(rows['sector'].iloc[0]).replace('-', ' ')}"
+        name = f"{country_name(where, layers)}, {sector_name(str(rows['sector'].iloc[0]), layers)}"
     elif lower in markets.index:
         rows, kind, where = demand[demand["market"] == lower], "market", str(markets.at[lower, "country"])
         name = f"the market of {country_name(where, layers)}"
@@ -81,6 +81,12 @@ def known_ids(layers: Layers, world: World) -> list[str]:
     rows = world.demand["demand_id"]
     found = [*fac.index, *fac["site"], *world.markets["country"], *world.markets.index, *rows]
     return list(dict.fromkeys(map(str, found)))
+
+
+def sector_name(sector: str, layers: Layers) -> str:
+    """Return the name of a sector of users, its id in words where the layers give none."""
+    names = layers.sectors.get("name", {})
+    return str(names.get(sector, "")) or sector.replace("_", " ").replace("-", " ")
 
 
 def step_of(world: World, unit: str) -> str:

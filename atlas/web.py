@@ -22,6 +22,7 @@ from atlas.web_errors import failure
 from atlas.web_jobs import Jobs
 from atlas.web_pages import error_page, pages
 from atlas.web_route import routes
+from atlas.web_trace import tracing
 from atlas.web_validate import accuracy
 
 __all__ = ["create_app", "serve", "waitress_options"]
@@ -104,6 +105,7 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     app.register_blueprint(api)
     app.register_blueprint(routes)
     app.register_blueprint(accuracy)
+    app.register_blueprint(tracing)
 
     @app.get("/static/<digest>/<path:name>")
     def static_file(digest: str, name: str) -> Response:
