@@ -21,9 +21,10 @@ GROUPS: dict[str, tuple[str, str]] = {
     "stock": ("#8A3F86", "stocks let go"),
     "end": ("#C9D0D6", "lost, left over or kept"),
 }
+SHORT = {"china": "China", "stock": "stocks", "end": "ends"}
 INK, SOFT = "#1B2530", "#52606D"
 WIDTH, NODE, TOP, LABEL, GAP = 1000, 12, 30, 15, 6
-MARGIN = 172  # right of the last column, for its labels
+MARGIN = 184  # right of the last column, for its labels
 FLOW_HEIGHT = 400
 SHOWN = 9  # nodes of a column that stand alone
 SMALL = 0.012  # of the whole: smaller ones are put together
@@ -119,7 +120,7 @@ def _folded(
                 continue
             key = f"others {column} {group}"
             names = ", ".join(b.title for b in of[:12]) + (f" and {len(of) - 12} more" if len(of) > 12 else "")
-            kept.append(Bar(key, column, f"{len(of)} more ({GROUPS[group][1]})", names, group))
+            kept.append(Bar(key, column, f"{len(of)} more, {SHORT.get(group, group)}", names, group))
             name |= {b.key: key for b in of}
         kept += [b for b in here if b.key not in name]
     joined: dict[tuple[str, str], float] = {}

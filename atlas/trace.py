@@ -268,7 +268,8 @@ def _origin(asked: str, outcome: Outcome) -> str:
     countries = set(layers.countries.index) | set(world.units["country"])
     if text.upper() in countries:
         return text.upper()
-    known = [*layers.facilities.index, *blocs, *sorted(countries), RECYCLED]
+    active = sorted(set(world.units["country"]))
+    known = [*layers.facilities.index, *blocs, *active, RECYCLED]
     raise UnknownName("origin (country, bloc, facility or recycled)", text[:80], nearest(text, known))
 
 

@@ -154,10 +154,11 @@ class Finder:
         return self._bounds(stage, lambda node: self.material.kind(node) == "market", share)
 
     def has(self, stage: str, unit: str) -> bool:
-        """Whether a plant decides a stage, so that it can be an origin there."""
+        """Whether a plant decides a stage, or something is scrap or stock, so that it can be an origin there."""
         for e in self.elements:
-            net, fixed, _ = self._at(stage, e)
-            if (net.of(frozenset({unit})) & fixed).any():
+            net = self.material.network(e)
+            own = np.array([self.material.kind(n) in ("market", "stock") for n in net.nodes], dtype=bool)
+            if (net.of(frozenset({unit})) & (own | self.material.stage_nodes(net, stage))).any():
                 return True
         return False
 

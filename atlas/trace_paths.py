@@ -154,7 +154,7 @@ def _node(trace: Trace, target: Target, direction: str, node: str, *, again: boo
     material, i = trace.material, place(node)
     kind, where = material.kind(node), material.country.get(i, "")
     if i in target.ids and not (again and kind == "recycling"):
-        if kind == "demand" and len(target.ids) > 1:
+        if kind == "demand":
             sector = material.sector[i]
             return Node(f"sector {sector}", "target", "sector", where, _group(trace, where))
         return Node(i, "target", "facility", where, _group(trace, where))

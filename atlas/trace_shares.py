@@ -18,6 +18,7 @@ from atlas.trace_target import Target
 from atlas.world import World
 
 RECYCLED, PRIMARY, USERS = "recycled", "primary", "users"
+ROUNDING = 1e-9  # a part lost below this is the solver's rounding
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Material:
 
     def __init__(self, solved: Solved) -> None:
         self.world: World = solved.world
+        self.reading = solved.reading
         self.arcs = element_arcs(solved.world, solved.reading)
         self._networks: dict[str, Network] = {}
         demand = solved.world.demand
@@ -114,7 +116,7 @@ def shares_up(
         named[key] = named.get(key, 0.0) + t / whole
         country[land] = country.get(land, 0.0) + t / whole
         inside += t / whole if where in bloc and land != PRIMARY else 0.0
-    return Shares(_sorted(named), _sorted(country), inside)
+    return Shares(_sorted(named), _sorted(country), min(inside, 1.0))
 
 
 def visits(net: Network, target: np.ndarray, fixed: np.ndarray) -> np.ndarray:
@@ -138,7 +140,8 @@ def spreads(net: Network, start: np.ndarray, stops: np.ndarray) -> tuple[np.ndar
     onward = sparse.diags((~stops).astype(float)) @ net.spread
     found: np.ndarray = spsolve((sparse.eye(len(net.nodes)) - onward.T).tocsc(), first)
     # A plant loses what it does not pass on: all of an element that it does not make.
-    lost = np.where(stops, 0.0, found * (1 - np.asarray(net.spread.sum(axis=1)).ravel()).clip(min=0.0))
+    part = 1 - np.asarray(net.spread.sum(axis=1)).ravel()
+    lost = np.where(stops | (part < ROUNDING), 0.0, found * part)
     return found, lost
 
 
@@ -174,8 +177,8 @@ def shares_down(
             inside += t / whole if land in bloc else 0.0
         for table, k in ((named, key), (country, land), (sector, group)):
             table[k] = table.get(k, 0.0) + t / whole
-    return Shares(_sorted(named), _sorted(country), inside, _sorted(sector) if stage == "demand" else {})
+    return Shares(_sorted(named), _sorted(country), min(inside, 1.0), _sorted(sector) if stage == "demand" else {})
 
 
 def _sorted(shares: Mapping[str, float]) -> dict[str, float]:
-    return dict(sorted(((k, v) for k, v in shares.items() if v > 0), key=lambda r: (-r[1], r[0])))
+    return dict(sorted(((k, min(v, 1.0)) for k, v in shares.items() if v > 0), key=lambda r: (-r[1], r[0])))

@@ -161,8 +161,12 @@ def _asked() -> TraceQuery:
     found = parameters(request, PARAMETERS, _atlas().settings)
     problems: list[str] = []
     query = _read(found, problems)
+    try:
+        _atlas().answers.question(query.halts)
+    except BadInput as error:
+        problems += error.problems
     if problems:
-        raise BadInput(problems)
+        raise BadInput(list(dict.fromkeys(problems)))
     return query
 
 
