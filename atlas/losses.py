@@ -15,6 +15,11 @@ from atlas.world import COMMODITIES, ELEMENTS, World, recipe_key
 
 ALL = "all"
 GOODS: tuple[str, ...] = tuple(c for c in COMMODITIES if c != "scrap")
+# What a bloc loses: supply through the lens, magnets short and met by a lower grade, the world's shortage, the bloc's
+# freight, processing and duty, days of a delivered tonne.
+EFFECTS: tuple[str, ...] = (
+    "lost_t", "lost_share", "short_t", "stepped_t", "world_short_t", "extra_spend_usd", "extra_days",
+)  # fmt: skip
 _SUPPLY = ("to_country", "from_country", "commodity", "what")
 
 
@@ -178,6 +183,26 @@ class Lens:
             return 0.0
         country, grade = (by_grade.index.get_level_values(n) for n in ("country", "grade"))
         return float(by_grade[country.isin(self.countries) & np.array([self.holds(g) for g in grade])].sum())
+
+    def days(self, a: Account) -> float:
+        """Return days on the way of a tonne delivered into the bloc, over all goods."""
+        moved = self.of_countries(a.moved_t)
+        return self.of_countries(a.t_days) / moved if moved else 0.0
+
+    def effects(self, before: Account, after: Account) -> dict[str, float]:
+        """Return what the bloc loses between two states: the figures EFFECTS."""
+        had = self.supply_t(before)
+        lost = had - self.supply_t(after)
+        found = (
+            lost,
+            lost / had if had else 0.0,
+            self.short_t(after) - self.short_t(before),
+            self.stepped_t(after) - self.stepped_t(before),
+            float(after.short.sum() - before.short.sum()),
+            self.of_countries(after.spend_usd) - self.of_countries(before.spend_usd),
+            self.days(after) - self.days(before),
+        )
+        return dict(zip(EFFECTS, found, strict=True))
 
     def of_countries(self, by_country: pd.Series) -> float:
         """Return the bloc's part of a figure by country."""

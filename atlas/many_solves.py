@@ -60,6 +60,24 @@ class Crew:
             for future in wait(number, return_when=FIRST_COMPLETED).done:
                 yield number.pop(future), future.result()
 
+    def drive(self, ask: Callable[[], Any], tell: Callable[[Any, Any], None]) -> None:
+        """Do tasks as `ask` gives them and `tell` (task, result) as they are done, until there is nothing to do.
+
+        `ask` may return None for the time being; it is asked again after the next result.
+        """
+        if self._pool is None:
+            while (task := ask()) is not None:
+                tell(task, self.work(self.holds, task))
+            return
+        running: dict[Future[Any], Any] = {}
+        while True:
+            while len(running) < self.workers and (task := ask()) is not None:
+                running[self._pool.submit(_do, self.work, task)] = task
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                tell(running.pop(future), future.result())
+
 
 def _hold(holds: Any) -> None:
     global _held

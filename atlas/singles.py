@@ -40,26 +40,18 @@ class Singles:
     def table(self, lens: Lens) -> pd.DataFrame:
         """Return a row for each candidate, what costs the bloc most first.
 
-        Columns: id, kind, name, country, stage, through_t (what it carries or makes in the baseline), lost_t and
-        lost_share (of the bloc's supply through the lens), short_t (magnets the bloc is short of), stepped_t,
-        world_short_t, extra_spend_usd (the bloc's freight, processing and duty), extra_days (of a delivered tonne),
-        objective_rise_usd, replaced_by (words), proved_nil.
+        Columns: id, kind, name, country, stage, through_t (what it carries or makes in the baseline), those of
+        `losses.EFFECTS`, objective_rise_usd, replaced_by (words), proved_nil.
         """
-        before, rows = self.before, []
-        had = lens.supply_t(before)
+        rows = []
         for c in self.candidates:
             a = self.accounts[c.id]
-            lost = had - lens.supply_t(a)
             rows.append(
                 {
                     "id": c.id, "kind": c.kind, "name": c.name, "country": c.country, "stage": c.stage,
-                    "through_t": c.t, "lost_t": lost, "lost_share": lost / had if had else 0.0,
-                    "short_t": lens.short_t(a) - lens.short_t(before),
-                    "stepped_t": lens.stepped_t(a) - lens.stepped_t(before),
-                    "world_short_t": float(a.short.sum() - before.short.sum()),
-                    "extra_spend_usd": lens.of_countries(a.spend_usd) - lens.of_countries(before.spend_usd),
-                    "extra_days": _days(lens, a) - _days(lens, before),
-                    "objective_rise_usd": a.objective_usd - before.objective_usd,
+                    "through_t": c.t,
+                    **lens.effects(self.before, a),
+                    "objective_rise_usd": a.objective_usd - self.before.objective_usd,
                     "replaced_by": "" if c.idle else self.replaced_by(c, lens),
                     "proved_nil": c.idle,
                 }
@@ -132,8 +124,3 @@ def halted(study: Study, halts: Sequence[str], *, fair: bool = True) -> State:
         stage.frame(study.ground.calibration), stage.router, from_specs(halts, study.names), study.blocs, study.before,
         study.settings.solve_time_limit_s, fair=fair,
     )  # fmt: skip
-
-
-def _days(lens: Lens, a: Account) -> float:
-    moved = lens.of_countries(a.moved_t)
-    return lens.of_countries(a.t_days) / moved if moved else 0.0

@@ -101,6 +101,10 @@ def arrays_of(lp: LinearProgramme) -> dict[str, np.ndarray]:
 ENTERING = -1e-8
 
 
+# The power of two by which costs are scaled where HiGHS gives up on them as they are.
+OBJECTIVE_SCALE = -10
+
+
 def highs(arrays: Mapping[str, np.ndarray], time_limit_s: float) -> dict[str, np.ndarray]:
     """Run HiGHS on the arrays of a programme: x (n,), row duals y (m,), reduced costs d (n,), objective (1,), basis.
 
@@ -169,10 +173,13 @@ def _run(h: highspy.Highs, time_limit_s: float) -> None:
     """Run to the optimum. Raises SolverTimeUp or SolverFailure."""
     ran = h.run()
     status = h.getModelStatus()
-    if status in (highspy.HighsModelStatus.kSolveError, highspy.HighsModelStatus.kUnknown):
-        # HiGHS sometimes gives up from one start and not from another.
+    # HiGHS sometimes gives up from one start and not from another, or on large costs and not on the same ones scaled.
+    gave_up = {getattr(highspy.HighsModelStatus, k) for k in ("kSolveError", "kUnknown", "kNotset")}
+    for option, value in (("presolve", "on"), ("user_objective_scale", OBJECTIVE_SCALE)):
+        if status not in gave_up:
+            break
         h.clearSolver()
-        h.setOptionValue("presolve", "on")
+        h.setOptionValue(option, value)
         ran = h.run()
         status = h.getModelStatus()
     if status == highspy.HighsModelStatus.kTimeLimit:

@@ -39,8 +39,12 @@ def study_of(world: Invented) -> Any:
         question=question,
         names=names,
         year=2024,
-        digest="invented",
+        digest=lambda root: f"invented-{root}",
+        baseline=SimpleNamespace(world=w, reading=world.read(world.before)),
         layers=SimpleNamespace(
-            facilities=world.layers.facilities, countries=pd.DataFrame({"name": {c: c for c in countries}})
+            facilities=world.layers.facilities.assign(name=[str(i) for i in world.layers.facilities.index]),
+            countries=pd.DataFrame({"name": {c: c for c in countries}}),
+            ports=pd.DataFrame({"name": [], "country": []}),
+            passages=pd.DataFrame({"name": ["the strait"]}, index=["strait"]),
         ),
     )

@@ -28,7 +28,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("study",),
     ("closure", "published", "validation"),
     ("candidates", "losses", "many_solves", "journal", "singles", "set_values", "worst_sets", "minimum_cut", "chokepoints", "trace_arcs", "trace_target", "trace_shares", "trace_bounds", "trace", "trace_paths", "trace_words", "allied", "binding", "frontier", "shadow", "projects", "portfolio", "fixes", "concentration"),
-    ("export_files", "export_geojson", "export_network", "export", "export_route", "render_style", "answer_words", "render_words", "render_arcs", "render_data", "render_map", "render", "render_route_words", "render_route", "render_validation", "render_sankey", "render_trace", "export_trace", "render_frontier", "render_projects", "render_concentration", "render_chokepoints"),
+    ("export_files", "export_geojson", "export_network", "export", "export_route", "render_style", "answer_words", "render_words", "render_arcs", "render_data", "render_map", "render", "render_route_words", "render_route", "render_validation", "render_sankey", "render_trace", "export_trace", "frontier_words", "render_frontier", "render_projects", "render_concentration", "render_chokepoints"),
     ("web_errors", "web_query", "web_route_query", "web_answers", "web_api", "web_pages", "web_route", "web_validate", "web_jobs", "web_trace", "web_frontier", "web_projects", "web_concentration", "web_chokepoints", "web_openapi", "web"),
     ("cli_text", "cli_about", "cli_roads", "cli_shell", "cli_validate", "cli_trace", "cli_frontier", "cli_projects", "cli_concentration", "cli_chokepoints", "cli"),
     ("build_countries", "build_overlay", "build_water", "build_sea", "build_lanes", "build_gaps", "build_land", "build_network"),  # commands of their own, for layers/
