@@ -34,8 +34,11 @@ CONSTRAINTS  (rows; x[l] = all pieces and routes of a lane)
   grade[u,g]    make (+ release) = sold                      swarf[u,g]  swarf per tonne x make = scrap sold + loss
   eol[c]        end-of-life scrap sold <= eol_reo_t          stock[t]    sum of stock <= that of the calibrated year
   market[c,g]   delivered + release + down + up - what leaves for other grades' users + short = demand
-                [demand.csv x sector_grades.csv; down <= step_down_share x demand, one grade lower: steps_down_to]
-  step[c,g]     short + down <= demand: only a grade's own demand steps down, and by one grade only
+                [demand.csv x sector_grades.csv; one grade lower: steps_down_to]
+  step[c,g]     down + sum over a of max(0, short of a - (1 - share[a]) x demand of a) <= sum over a of share[a] x
+                demand of a, over the users a of one class and step_down_share: each of them steps down with at most
+                its share, by one grade and not with what it lacks. All users of a class lack the same part, so the
+                maximum is the sum of their last steps of shortage (cut at 1 - share where that is no whole step).
   home[u,g]     sales inside the country + divert >= those in x0: what a plant makes less of a grade, or would rather
                 sell abroad, is taken from home buyers last; what it makes more is free to go abroad
   release[s]    sum of release <= tonnes of the scenario; and of each element or grade <= its part of the usual mix
@@ -70,8 +73,9 @@ Ranges of what is uncertain and how it is drawn: `draw`. Sources of every coeffi
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -249,9 +253,8 @@ def _number_rows(world: World) -> _Rows:
     for (c, g), t in world.demand.groupby(["market", "grade"])["demand_t"].sum().items():
         rows.add("market", str(c), str(g), lower=float(t), upper=float(t))
     # Only a grade's own demand steps down, and once: what comes in for it from above cannot go on below.
-    own = world.demand.groupby(["market", "grade"])["demand_t"].sum()
-    for c, g in world.step_down.index:
-        rows.add("step", str(c), str(g), lower=-np.inf, upper=float(own[c, g]))
+    for (c, g), t in world.step_down["limit_t"].items():
+        rows.add("step", str(c), str(g), lower=-np.inf, upper=float(t))
     for release in world.releases:
         rows.add("release", release.name, lower=-np.inf, upper=release.tonnes)
         for what, most in {what: most for _, what, most, _ in release.columns}.items():
@@ -393,18 +396,51 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
             hits = [*rows_hit, *((("release", release.name, k), 1.0) for k in ("", what))]
             column("release", place, f"{release.name}|{what}", hits, upper=most)
     steps = int(world.parameter("shortage_steps"))
-    shares: dict[tuple[str, str, int], list[tuple[str, float]]] = {}
-    by_market = world.demand.groupby(["pool", "grade", "priority_class", "market"])["demand_t"].sum()
-    for (pool, g, k, m), own_t in by_market.items():
-        shares.setdefault((str(pool), str(g), int(k)), []).append((str(m), float(own_t)))
-    for (pool, g, k), markets in shares.items():
-        t = sum(own_t for _, own_t in markets)
-        hits = [((row, m, g), own_t / t) for m, own_t in markets for row in ("market", "step")]
-        for step in range(steps):
-            column("short", pool, g, hits, upper=t / steps, step=step, priority_class=k)
+    parts: dict[tuple[str, str, int], list[tuple[str, float, float]]] = {}
+    alike = ["pool", "grade", "priority_class", "market", "step_down_share"]
+    for (pool, g, k, m, share), own_t in world.demand.groupby(alike)["demand_t"].sum().items():
+        parts.setdefault((str(pool), str(g), int(k)), []).append((str(m), float(share), float(own_t)))
+    for (pool, g, k), users in parts.items():
+        t = sum(own_t for _, _, own_t in users)
+        for step, low, width in shortage_parts(steps, [share for _, share, _ in users]):
+            # The last to go without are those who would step down.
+            last = [(m, own_t) for m, share, own_t in users if share >= 1 - low - SAME_SHARE]
+            hits = [((row, m, g), own_t / t) for row, some in (("market", users), ("step", last))
+                    for m, own_t in _sums((u[0], u[-1]) for u in some)]  # fmt: skip
+            column("short", pool, g, hits, upper=t * width, step=step, priority_class=k)
     matrix = sparse.csc_matrix((values, (at_row, at_column)), shape=(len(rows.lower), len(table["kind"])))
     matrix.sum_duplicates()
     return pd.DataFrame(table), matrix
+
+
+def _sums(parts: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Return each key once with the sum of its values."""
+    total: dict[str, float] = {}
+    for k, v in parts:
+        total[k] = total.get(k, 0.0) + v
+    return list(total.items())
+
+
+# Shares nearer than this are one.
+SAME_SHARE = 1e-9
+
+
+def shortage_parts(steps: int, shares: Sequence[float]) -> list[tuple[int, float, float]]:
+    """Return the parts of a demand that go short one after the other: (step, share short before it, its own share).
+
+    A part is a step of the penalty, cut where what is left begins to be just one of `shares`, those of the users who
+    may step down: from there on each tonne more that they lack is one less that steps down.
+    """
+    cuts = {1 - s for s in shares if s > 0}
+    made = []
+    for step in range(steps):
+        low, high = step / steps, (step + 1) / steps
+        inside = sorted(c for c in cuts if low + SAME_SHARE < c < high - SAME_SHARE)
+        if not inside:
+            made.append((step, low, 1 / steps))
+            continue
+        made += [(step, a, b - a) for a, b in pairwise([low, *inside, high])]
+    return made
 
 
 def penalties(world: World, other: pd.DataFrame) -> np.ndarray:

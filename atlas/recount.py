@@ -74,7 +74,10 @@ def demand_problems(
             problems += _unlike(f"shortage_by_{by} of {k}", short.get(k, 0.0), found, LEAST_T)
     told, taken = _grade_problems(d, delivered, layers, stated)
     keys = ["demand_id", "grade"]
-    instead = d[d["grade"].isin(taken)].assign(grade=d["grade"].map(taken))
+    # A better grade may take a buyer's whole demand, a lower one only the part of it that may step down.
+    all_may = [g for g, (_, whole) in other_grades(layers).items() if whole]
+    may = d["demand_t"].where(d["grade"].isin(all_may), d["step_t"])
+    instead = d.assign(demand_t=may, grade=d["grade"].map(taken)).dropna(subset=["grade"])
     need = pd.concat([d, instead]).groupby(keys)["demand_t"].sum()
     got = delivered.rename(columns={"to_id": "demand_id"}).groupby(keys)["tonnes"].sum()
     most = need.reindex(got.index).fillna(0.0)

@@ -56,7 +56,7 @@ class World:
     demand row x grade (demand_id, country, market, sector, grade, demand_t, priority_class); `recipes` by
     (product, grade) with metal per tonne finished (RECIPE_KEYS) and swarf in REO; `scrap_mix` by grade with the
     oxide part of each element; `lanes` is what `build_lanes` makes. `step_down` by (market, grade) has `to`, the
-    next lower grade, and limit_t, the capped part of the demand that may take it; `releases` is stock that a
+    next lower grade, and limit_t, the part of its users' demand that may take it; `releases` is stock that a
     scenario lets go (see `releases`). `pool` in demand names the market with which a row shares what is short.
     """
 

@@ -216,6 +216,6 @@ def in_dense(report: Report, study: Study, ours: dict[str, State]) -> None:
         off = abs(sides["dense"][0] - sides["market"][0]) / abs(sides["market"][0])
         report.add(f"dense form's optimum, {name}: relative difference", off, "", SAME)
         if name in (HALTS[0], HALTS[1]):
-            rows = solve(dense(study._own.world, found.programme, found.routes.lane, by_row=True), 300.0).objective
-            report.add("  were step-down capped by sector, not by market: objective higher by",
-                       100 * (rows - sides["market"][0]) / abs(sides["market"][0]), "%")  # fmt: skip
+            alone = solve(dense(study._own.world, found.programme, found.routes.lane, each_short=True), 300.0).objective
+            report.add("  did the sectors of a class not share what is short: objective lower by",
+                       100 * (sides["market"][0] - alone) / abs(sides["market"][0]), "%")  # fmt: skip

@@ -6,6 +6,8 @@ contracts and the home charge stay by plant and country x grade: where a lane's 
 deliveries their sum.
 """
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -15,11 +17,11 @@ from atlas.solver import LinearProgramme
 from atlas.world import World
 
 
-def dense(world: World, programme: Programme, option_lane: np.ndarray, *, by_row: bool = False) -> LinearProgramme:
+def dense(world: World, programme: Programme, option_lane: np.ndarray, *, each_short: bool = False) -> LinearProgramme:
     """Return the dense form of a stated programme; `option_lane` (options,) is the lane of each of its options.
 
-    What may take the next lower grade is capped by market and grade, as in the market form; with `by_row` by demand
-    row. Tiers of shortage must be of one market each.
+    What may take the next lower grade is capped by demand row. The rows of a class share what is short there, as in the
+    market form; with `each_short` every row has steps of shortage of its own, and tiers must be of one market each.
     """
     lp, columns, lanes = programme.lp, programme.columns, world.lanes
     kind, option = columns["kind"].to_numpy(), columns["option"].to_numpy()
@@ -36,10 +38,8 @@ def dense(world: World, programme: Programme, option_lane: np.ndarray, *, by_row
     straight = piece[whole].merge(_wants(world, d), on=["market", "take"])
     linked = piece[~whole].drop_duplicates("lane").merge(_wants(world, d), on=["market", "take"])
     link = pd.Index(piece.loc[~whole, "lane"].unique())
-    steps = d.index[d["step_down_share"] > 0]
-    held = steps.to_numpy() if by_row else pd.MultiIndex.from_frame(d.loc[steps, ["market", "grade"]]).factorize()[0]
-    cap = (d["demand_t"] * d["step_down_share"])[steps].groupby(held).sum()
-    cap_of = pd.Series(cap.index.get_indexer(held), index=steps)
+    cap = (d["demand_t"] * d["step_down_share"])[d["step_down_share"] > 0]
+    cap_of = pd.Series(np.arange(len(cap)), index=cap.index)
 
     sizes = [int(elsewhere.sum()), len(d), len(link), len(cap)]
     at_demand, at_link, at_cap, rows = np.cumsum(sizes)
@@ -52,9 +52,7 @@ def dense(world: World, programme: Programme, option_lane: np.ndarray, *, by_row
         (at_cap + cap_of[delivered["row"].to_numpy()[down]], down, 1.0),
     ]
     pieces = piece[~whole]
-    price = columns.assign(cost=lp.cost)[kind == "short"].drop_duplicates(["priority_class", "step"])
-    price = price.pivot(index="priority_class", columns="step", values="cost")
-    k = price.shape[1]
+    short = _each_short(d, columns, lp) if each_short else _shared_short(d, columns, lp)
     old = lp.matrix.tocsr()[elsewhere].tocsc()
     matrix = sparse.hstack(
         [
@@ -63,13 +61,13 @@ def dense(world: World, programme: Programme, option_lane: np.ndarray, *, by_row
             + _entries([(at_link + link.get_indexer(pieces["lane"]), np.arange(len(pieces)), 1.0)], rows, len(pieces)),
             _below(sparse.hstack([old[:, straight["column"]], sparse.csc_matrix((sizes[0], len(linked)))]), rows)
             + _entries(entries, rows, m),
-            _entries([(at_demand + np.repeat(np.arange(len(d)), k), np.arange(len(d) * k), 1.0)], rows, len(d) * k),
+            _entries([(at_demand + short.row, short.column, short.weight)], rows, len(short.cost)),
         ]
     ).tocsc()
     of = lambda bound: [bound[kept], bound[pieces["column"]]]  # noqa: E731
     sold = np.concatenate([lp.cost[straight["column"]] + straight["extra"], linked["extra"]])
-    cost = np.concatenate([*of(lp.cost), sold, price.loc[d["priority_class"]].to_numpy().ravel()])
-    upper = [*of(lp.upper), np.full(m, np.inf), np.repeat(d["demand_t"].to_numpy() / k, k)]
+    cost = np.concatenate([*of(lp.cost), sold, short.cost])
+    upper = [*of(lp.upper), np.full(m, np.inf), short.upper]
     need, zero = d["demand_t"].to_numpy(), np.zeros(len(link))
     return LinearProgramme(
         cost=cost,
@@ -80,6 +78,38 @@ def dense(world: World, programme: Programme, option_lane: np.ndarray, *, by_row
         row_upper=np.concatenate([lp.row_upper[elsewhere], need, zero, cap.to_numpy()]),
         offset=lp.offset,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Short:
+    """Columns of shortage: `cost` and `upper` of each; entries on demand rows as `row`, `column`, `weight`."""
+
+    cost: np.ndarray
+    upper: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    weight: np.ndarray
+
+
+def _shared_short(d: pd.DataFrame, columns: pd.DataFrame, lp: LinearProgramme) -> _Short:
+    """Return the programme's own columns of shortage, each spread over the demand rows of its tier."""
+    tier = ["pool", "grade", "priority_class"]
+    at = np.flatnonzero((columns["kind"] == "short").to_numpy())
+    own = pd.DataFrame(columns.iloc[at][["unit", "key", "priority_class"]].to_numpy(), columns=tier)
+    weight = d["demand_t"] / d.groupby(tier)["demand_t"].transform("sum")
+    rows = d[tier].assign(row=np.arange(len(d)), weight=weight).astype({"priority_class": object})
+    met = own.assign(column=np.arange(len(at))).merge(rows, on=tier)
+    return _Short(lp.cost[at], lp.upper[at], *(met[c].to_numpy() for c in ("row", "column", "weight")))
+
+
+def _each_short(d: pd.DataFrame, columns: pd.DataFrame, lp: LinearProgramme) -> _Short:
+    """Return columns of shortage for each demand row by itself, in equal steps."""
+    price = columns.assign(cost=lp.cost)[columns["kind"] == "short"].drop_duplicates(["priority_class", "step"])
+    price = price.pivot(index="priority_class", columns="step", values="cost")
+    n, k = len(d), price.shape[1]
+    cost = price.loc[d["priority_class"]].to_numpy().ravel()
+    upper = np.repeat(d["demand_t"].to_numpy() / k, k)
+    return _Short(cost, upper, np.repeat(np.arange(n), k), np.arange(n * k), np.ones(n * k))
 
 
 def _wants(world: World, d: pd.DataFrame) -> pd.DataFrame:
@@ -97,8 +127,10 @@ def _below(matrix: sparse.spmatrix, rows: int) -> sparse.csc_matrix:
     return sparse.vstack([matrix, sparse.csc_matrix((rows - matrix.shape[0], matrix.shape[1]))]).tocsc()
 
 
-def _entries(parts: list[tuple[np.ndarray, np.ndarray, float]], rows: int, columns: int) -> sparse.csc_matrix:
+def _entries(
+    parts: list[tuple[np.ndarray, np.ndarray, float | np.ndarray]], rows: int, columns: int
+) -> sparse.csc_matrix:
     """Return a matrix from (rows, columns, value) of its parts."""
     r, c = (np.concatenate([np.asarray(p[k], dtype=np.int64) for p in parts]) for k in (0, 1))
-    v = np.concatenate([np.full(len(p[1]), p[2]) for p in parts])
+    v = np.concatenate([np.broadcast_to(p[2], len(p[1])) for p in parts])
     return sparse.csc_matrix((v, (r, c)), shape=(rows, columns))

@@ -54,8 +54,6 @@ class Rows:
         index = pd.RangeIndex(len(terms), name=dim)
         chosen = v.isel({dim: terms["at"].to_numpy()}).assign_coords({dim: index})
         e = chosen * pd.Series(terms["weight"].to_numpy(), index=index)
-        if len(v.dims) > 1:
-            e = e.sum(str(v.dims[1]))
         return e.groupby(pd.Series(terms["key"].to_numpy(), index=index, name=self.name)).sum()
 
 
@@ -97,11 +95,8 @@ def build(t: Tables, world: World, sparse: bool = True) -> linopy.Model:
     stock = variable("stock", t.stock["most"], 0.0)
     down = variable("down", t.down["limit"], t.down["cost"])
     up = variable("up", t.up["limit"], t.up["cost"])
-    tiers, steps = pd.RangeIndex(len(t.tiers), name="tier"), pd.RangeIndex(len(t.rise), name="step")
-    most = pd.DataFrame(np.outer(t.tiers["t"], np.ones(len(steps))), index=tiers, columns=steps)
-    short = m.add_variables(lower=0, upper=most, coords=[tiers, steps], name="short")
-    penalty = pd.DataFrame(np.outer(t.tiers["cost"], t.rise), index=tiers, columns=steps)
-    m.add_objective(linopy.merge([*costs, (short * penalty).sum()]))
+    short = variable("short", t.short["most"], t.short["cost"])
+    m.add_objective(linopy.merge(costs))
 
     kinds = ("concentrate", "oxide", "metal", "magnet", "scrap")
     ore, oxide, metal, magnet, scrap = (f[f["commodity"] == c] for c in kinds)
@@ -187,12 +182,13 @@ def build(t: Tables, world: World, sparse: bool = True) -> linopy.Model:
     for v, steps_to in ((down, t.down), (up, t.up)):
         market.add(v, steps_to["key"])
         market.add(v, steps_to["to_key"], -1)
-    at = pd.Series(t.weights["key"].to_numpy(), index=t.tiers.index.get_indexer(t.weights["tier"]))
-    market.add(short, at, t.weights["weight"])
+    weights = {k: w.set_index("part") for k, w in t.weights.groupby("kind")}
+    market.add(short, weights["market"]["key"], weights["market"]["weight"])
     market.close("=", t.demand)
 
     step = Rows(m, "own demand steps down once", t.step.index)
-    step.add(short, at, t.weights["weight"])
+    if "step" in weights:
+        step.add(short, weights["step"]["key"], weights["step"]["weight"])
     step.add(down, t.down["key"])
     step.close("<=", t.step)
 

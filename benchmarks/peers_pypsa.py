@@ -190,15 +190,15 @@ def network(t: Tables, world: World) -> Any:
     generators("eol " + t.eol.index, t.eol.to_numpy())
     generators("store " + t.store.index, t.store.to_numpy())
     generators("cap " + t.caps.index, t.caps.to_numpy())
-    # Shortage meets a market's demand and takes from what may step down there: a link from a source, step by step.
-    x = t.weights.merge(t.tiers, left_on="tier", right_index=True)
-    if (x["weight"] < 1).any():
+    # Shortage meets a market's demand and, in the end, takes from what may step down there: a link from a source.
+    x = t.short.join(t.weights[t.weights["kind"] == "market"].set_index("part"))
+    if x.index.has_duplicates:
         raise ValueError("a tier of shortage over several markets: a link has one bus")
-    for rise in t.rise:
-        ports.add(
-            x["t"], x["cost"] * rise, (np.full(len(x), "source", dtype=object), -np.ones(len(x))),
-            ("market " + x["key"], np.ones(len(x))), ("step " + x["key"], -np.ones(len(x))),
-        )  # fmt: skip
+    less = t.weights[t.weights["kind"] == "step"].set_index("part")["weight"].reindex(x.index).fillna(0.0)
+    ports.add(
+        x["most"], x["cost"], (np.full(len(x), "source", dtype=object), -np.ones(len(x))),
+        ("market " + x["key"], x["weight"]), ("step " + x["key"], -less),
+    )  # fmt: skip
     given = pd.concat(gives, ignore_index=True)
 
     n = pypsa.Network()

@@ -37,9 +37,9 @@ class Tables:
     """The programme's tables, one row a variable or a row; units tonnes a year and USD.
 
     `pieces` (flows of lanes split by price: new, old, contract), `units`, `make`, `surplus`, `stock`, `down`, `up`,
-    `tiers` of shortage with the factor of each step in `rise`, `weights` of a tier's markets, `demand` by market and
-    grade, `step` that of what may step down; rows to close: `ox`, `met`, `mag`, `pr`, `carb`, `home`, `eol`, `store`,
-    `caps`; `offset` of the objective.
+    `short` parts of a tier's demand that go short one after the other, `weights` of each part on markets (`market`) and
+    on what may still step down there (`step`), `demand` by market and grade, `step` what may step down; rows to close:
+    `ox`, `met`, `mag`, `pr`, `carb`, `home`, `eol`, `store`, `caps`; `offset` of the objective.
     """
 
     pieces: pd.DataFrame
@@ -49,8 +49,7 @@ class Tables:
     stock: pd.DataFrame
     down: pd.DataFrame
     up: pd.DataFrame
-    tiers: pd.DataFrame
-    rise: np.ndarray
+    short: pd.DataFrame
     weights: pd.DataFrame
     demand: pd.Series
     step: pd.Series
@@ -131,14 +130,7 @@ def tables(world: World, baseline: Baseline, question: Question) -> Tables:
     own = d["demand_t"].groupby(d["market"] + "|" + d["grade"]).sum()
     demand = own.reindex(own.index.union(down["to_key"]).union(up["to_key"]), fill_value=0.0)
 
-    tier = d["pool"] + "|" + d["grade"] + "|" + d["priority_class"].astype(str)
-    whole = d["demand_t"].groupby(tier).sum()
-    first = {k: world.parameter(f"shortage_usd_t_class_{k}") for k in (1, 2, 3)}
-    steps = int(world.parameter("shortage_steps"))
-    tiers = pd.DataFrame({"t": whole / steps, "cost": d["priority_class"].map(first).groupby(tier).first()})
-    weights = d.assign(tier=tier, key=d["market"] + "|" + d["grade"])
-    weights = weights.groupby(["tier", "key"], as_index=False)["demand_t"].sum()
-    weights["weight"] = weights["demand_t"] / weights["tier"].map(whole)
+    short, weights = _short(world)
 
     with_nd = makes & (held["element"] == "Nd")
     pr = pd.Index([*held.loc[with_nd, "unit"], *needs.loc[needs["metal"] == "NdPr", "unit"]])
@@ -159,11 +151,10 @@ def tables(world: World, baseline: Baseline, question: Question) -> Tables:
         stock=stock.reset_index(drop=True),
         down=down.reset_index(drop=True).assign(cost=world.parameters.get("step_down_usd_t", 0.0)),
         up=up.reset_index(drop=True).assign(cost=world.parameters.get("step_up_usd_t", 0.0)),
-        tiers=tiers,
-        rise=1 + world.parameter("shortage_rise") * np.arange(steps) / max(steps - 1, 1),
+        short=short,
         weights=weights,
         demand=demand,
-        step=own.reindex(down["key"]),
+        step=pd.Series(down["limit"].to_numpy(), index=pd.Index(down["key"])),
         ox=pd.Index(held.loc[books, "key"]),
         met=pd.Index(held.loc[smelts, "key"]),
         mag=pd.Index(needs["unit"] + "|" + needs["metal"]),
@@ -175,6 +166,35 @@ def tables(world: World, baseline: Baseline, question: Question) -> Tables:
         caps=pd.Series(limits, index=pd.Index(names, dtype=object), dtype=float),
         offset=offset + float((units["idle"] * units["usual"]).sum()),
     )
+
+
+def _short(world: World) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return parts of shortage (most, cost) in order, and what each weighs on rows (part, kind, key, weight).
+
+    The users of a tier lack the same share of their demand. Who may step down with share s does so less by every tonne
+    that he lacks above 1 - s, so steps of the penalty end there too.
+    """
+    d = world.demand
+    tier = d["pool"] + "|" + d["grade"] + "|" + d["priority_class"].astype(str)
+    d = d.assign(tier=tier, key=d["market"] + "|" + d["grade"], whole=d["demand_t"].groupby(tier).transform("sum"))
+    d["from"] = (1 - d["step_down_share"]).where(d["step_down_share"] > 0, 2.0)
+    steps = int(world.parameter("shortage_steps"))
+    whole = d.groupby("tier").agg(whole=("whole", "first"), priority=("priority_class", "first"))
+    even = pd.DataFrame({"low": np.arange(steps) / steps}).merge(pd.Series(whole.index, name="tier"), how="cross")
+    cut = d.loc[d["from"] < 1, ["tier", "from"]].rename(columns={"from": "low"})
+    cut = cut[(cut["low"] * steps - (cut["low"] * steps).round()).abs() > 1e-6]
+    short = pd.concat([even, cut]).drop_duplicates().sort_values(["tier", "low"], ignore_index=True)
+    short = short.join(whole, on="tier")
+    high = short["low"].shift(-1).where(short["tier"] == short["tier"].shift(-1), 1.0)
+    rise = np.floor(short["low"] * steps + 1e-6) / max(steps - 1, 1)
+    first = short["priority"].map({k: world.parameter(f"shortage_usd_t_class_{k}") for k in (1, 2, 3)})
+    short["most"] = (high - short["low"]) * short["whole"]
+    short["cost"] = first * (1 + world.parameter("shortage_rise") * rise)
+    met = short.rename_axis("part").reset_index().merge(d[["tier", "key", "from", "demand_t"]], on="tier")
+    met["weight"] = met["demand_t"] / met["whole"]
+    less = met[met["from"] <= met["low"] + 1e-6]
+    both = pd.concat([met.assign(kind="market"), less.assign(kind="step")])
+    return short[["tier", "most", "cost"]], both.groupby(["kind", "part", "key"], as_index=False)["weight"].sum()
 
 
 def _units(world: World, baseline: Baseline, question: Question) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from invented import PENALTY, Invented, invent, invent_wide, layers
 from atlas.balances import flow_problems, outputs
 from atlas.errors import BadInput, SolverFailure
 from atlas.halt import Halt, merge
+from atlas.model import shortage_parts
 from atlas.outcome import Outcome
 from atlas.prices import prices
 from atlas.readback import Reading
@@ -125,17 +126,12 @@ def test_no_one_steps_down_at_a_cost_above_going_without() -> None:
     assert w.read(ask(w, Halt("country", "AAA", elements=DY))).demand["stepped_t"].sum() == 0
 
 
-BY_MARKET = pytest.mark.xfail(
-    strict=True, reason="the cap holds for a market's grade as a whole: first classes use up what others may step"
-)
-
-
 @pytest.mark.parametrize(
     "h",
     [
         Halt("country", "AAA", elements=DY),
-        pytest.param(Halt("facility", "a-mag"), marks=BY_MARKET),
-        pytest.param(Halt("stage", "AAA/magnet", share=0.6), marks=BY_MARKET),
+        Halt("facility", "a-mag"),
+        Halt("stage", "AAA/magnet", share=0.6),
     ],
     ids=lambda h: h.spec,
 )
@@ -145,6 +141,14 @@ def test_steps_stay_within_their_part_of_each_row(h: Halt) -> None:
     assert d["stepped_t"].sum() > 0
     assert (d["short_t"] + d["stepped_t"] + d["upped_t"] <= d["demand_t"] + 1e-6).all()
     assert (d["stepped_t"] <= d["demand_t"] * d["step_down_share"] + 1e-6).all()
+
+
+def test_a_demand_goes_short_in_steps_cut_where_those_begin_to_lack_who_may_step_down() -> None:
+    assert shortage_parts(4, [0.0, 0.5, 1.0]) == [(0, 0.0, 0.25), (1, 0.25, 0.25), (2, 0.5, 0.25), (3, 0.75, 0.25)]
+    parts = shortage_parts(4, [0.4, 0.9, 0.4])
+    assert [step for step, _, _ in parts] == [0, 0, 1, 2, 2, 3]
+    assert [low for _, low, _ in parts] == pytest.approx([0, 0.1, 0.25, 0.5, 0.6, 0.75])
+    assert sum(width for _, _, width in parts) == pytest.approx(1)
 
 
 def test_users_of_cerium_magnets_take_standard_ones_at_a_cost() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from invented import Invented, invent, layers
+from invented import Invented, invent, layers, wide_layers
 
 from atlas.halt import Halt
-from atlas.scenario import Scenario
+from atlas.scenario import Buyer, Scenario
 from atlas.solver import solve
 from atlas.solving import State
 from atlas.way import Closures
@@ -91,6 +91,33 @@ def test_the_dense_form_has_the_same_optimum(world: Invented, case: str) -> None
     assert solve(dense(world.world, found.programme, found.routes.lane)).objective == pytest.approx(
         found.optimum.objective, rel=1e-9
     )
+
+
+@pytest.mark.parametrize("odd", [False, True], ids=["shares of whole steps", "odd shares"])
+@pytest.mark.parametrize(
+    "halts",
+    [
+        (Halt("facility", "a-mag"),),
+        (Halt("country", "AAA"),),
+        (Halt("country", "AAA", elements=frozenset({"Dy"})), Halt("facility", "b-mag")),
+        (Halt("country", "AAA", commodities=MAGNETS), Halt("facility", "c-mag")),
+    ],
+    ids=lambda halts: "+".join(h.spec for h in halts),
+)
+def test_each_demand_row_steps_down_by_itself(halts: tuple[Halt, ...], odd: bool) -> None:
+    """The market form has a row by market and grade, the dense form one by demand row; buyers share what is short."""
+    mix = wide_layers().sector_grades
+    if odd:
+        mix = mix.assign(step_down_share=mix["step_down_share"].replace({0.1: 0.13, 0.25: 0.62, 0.3: 1.0}))
+    w = invent(wide_layers(sector_grades=mix)).with_buyers([Buyer("b-works", 0, 0, "motors", "H", 100.0)])
+    found = w.halted(Scenario(halts=halts))
+    d = w.read(found).demand
+    assert d["stepped_t"].sum() > 1
+    left = d["demand_t"] - d["short_t"]
+    assert (d["stepped_t"] <= np.minimum(d["demand_t"] * d["step_down_share"], left) + 1e-6).all()
+    assert (left < d["demand_t"] * d["step_down_share"] - 1).any(), "some lack so much that less is left to step down"
+    each = solve(dense(w.world, found.programme, found.routes.lane)).objective
+    assert each == pytest.approx(found.optimum.objective, rel=1e-9)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -97,11 +97,11 @@ def undelivered(world: World, reading: Reading) -> list[str]:
         solved = reading.other.loc[reading.other["kind"] == kind, "t"].sum()
         if abs(solved - d[column].sum()) > 1e-4:
             wrong.append(f"{kind}: {solved:.6g} t in the programme, {d[column].sum():.6g} t in the rows")
-    most = d.assign(most=d["demand_t"] * d["step_down_share"]).groupby(["market", "grade"])[["stepped_t", "most"]].sum()
+    most = np.minimum(d["demand_t"] * d["step_down_share"], d["demand_t"] - d["short_t"])
     wrong += [
-        f"{i}: steps down with {r.stepped_t:.6g} of {r.most:.6g} t"
-        for i, r in most.iterrows()
-        if r.stepped_t > r.most + 1e-4
+        f"{r.demand_id} {r.grade}: steps down with {r.stepped_t:.6g} of {t:.6g} t"
+        for r, t in zip(d.itertuples(), most, strict=True)
+        if r.stepped_t > t + 1e-4
     ]
     return wrong
 
