@@ -179,7 +179,7 @@ def trace(
     ran, runs = (_running(target, m, elements) for m in (before, after))
     if not ran.units and not runs.units:
         raise NoAnswer(_idle(target, element, (before, after), outcome.year))
-    notes = []
+    notes: list[str] = []
     if not runs.units:
         notes.append(f"{target.name} stands still under these halts; the baseline's origins stand beside it")
     seen = runs if runs.units else ran
@@ -191,6 +191,15 @@ def trace(
         notes.append(f"a site is traced upstream from its last stage ({up.units[0].step}), "
                      f"downstream from its first ({down.units[0].step})")  # fmt: skip
     alive = bool(runs.units)
+    sold = _tonnes(after, down, elements, entering=False)
+    if later and alive and not sold:
+        said = (
+            f"{target.name} passes on no {_what(element)}: it does not make it, and what comes in with its feed is lost"
+        )
+        if direction == "down":
+            raise NoAnswer(said)
+        notes.append(said)
+        later = ()
     upstream = {s: shares_up(after, up, elements, s, bloc) for s in stages} if alive else {}
     finder = Finder(after, up, elements)
     bounds = {s: finder.countries(s, v) for s, v in upstream.items() if s != "recycling"}
@@ -201,7 +210,7 @@ def trace(
         element=element,
         direction=direction,
         content_t=_tonnes(after, up, elements, entering=True),
-        sold_t=_tonnes(after, down, elements, entering=False),
+        sold_t=sold,
         upstream=upstream,
         bounds=bounds,
         bloc_bounds={s: finder.origin(s, bloc, upstream[s].bloc_share, collected=True) for s in bounds},
@@ -233,12 +242,15 @@ def _running(target: Target, material: Material, elements: tuple[str, ...]) -> T
     return Target(target.id, target.name, target.kind, target.country, units)
 
 
+def _what(element: str) -> str:
+    return "rare earths" if element == "all" else element
+
+
 def _idle(target: Target, element: str, states: tuple[Material, Material], year: int) -> str:
     """Say why nothing of the element moves through a place that is in the model."""
-    what = "rare earths" if element == "all" else element
     others = [e for e in ELEMENTS if any(_running(target, m, (e,)).units for m in states)]
     if others:
-        return f"{target.name} takes in no {what} in {year}; it does take in {', '.join(others)}"
+        return f"{target.name} takes in no {_what(element)} in {year}; it does take in {', '.join(others)}"
     if target.units and target.units[0].step == "demand":
         return f"{target.name} gets no magnets in {year}"
     return f"{target.name} stands idle in {year}: nothing moves through it"

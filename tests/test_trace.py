@@ -477,6 +477,7 @@ def test_a_halt_shows_both_states(study: Any) -> None:
         ("bayan-obo", {"element": "Sm", "direction": "up"}, None, ""),
         ("ATA", {}, NoAnswer, "no demand"),
         ("vac-hanau", {"element": "Sm"}, NoAnswer, "Sm"),
+        ("lynas-kuantan", {"element": "Dy", "direction": "down"}, NoAnswer, "passes on no Dy"),
     ],
 )
 def test_what_is_refused(shipped: Any, asked: str, how: dict[str, Any], error: Any, words: str) -> None:
