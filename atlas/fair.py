@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from atlas.errors import SolverFailure
+from atlas.errors import SolverFailure, SolverTimeUp
 from atlas.model import Programme
 from atlas.solver import LinearProgramme, Optimum, solve
 
@@ -22,14 +22,13 @@ PARTS = 60
 # What a reduced cost weighs beside a part, per USD/t: ties stay broken as the first programme broke them, and no sum of
 # such costs along a chain outweighs an uneven part.
 TIE_WEIGHT = 2.0
-TIME_LIMIT_S = 5.0
 
 
-def share_evenly(programme: Programme, optimum: Optimum) -> Optimum:
+def share_evenly(programme: Programme, optimum: Optimum, time_limit_s: float) -> Optimum:
     """Return the optimum with tied shortages shared evenly; the same one where nothing is tied.
 
-    The objective moves by FACE_USD_T for each tonne moved at most. Should the second programme fail, the first
-    optimum stands: it is an optimum all the same.
+    The objective moves by FACE_USD_T for each tonne moved at most. Should the second programme fail, the first optimum
+    stands: it is an optimum all the same. Time decides nothing: raises SolverTimeUp when `time_limit_s` is over.
     """
     tied = _tied(programme, optimum)
     if not len(tied):
@@ -61,7 +60,9 @@ def share_evenly(programme: Programme, optimum: Optimum) -> Optimum:
         row_upper=np.where(priced, activity, lp.row_upper[rows] - fixed[rows]),
     )
     try:
-        found = solve(second, TIME_LIMIT_S)
+        found = solve(second, time_limit_s)
+    except SolverTimeUp:
+        raise
     except SolverFailure:
         return optimum
     moved = x.copy()

@@ -62,7 +62,8 @@ def solve_open(f: Frame, router: LaneRouter, time_limit_s: float) -> State:
     """Solve the state without halts."""
     routes = open_routes(router)
     programme = state(f, routes.options)
-    return State(programme, share_evenly(programme, solve(programme.lp, time_limit_s)), routes, None, f.limits)
+    optimum = share_evenly(programme, solve(programme.lp, time_limit_s), time_limit_s)
+    return State(programme, optimum, routes, None, f.limits)
 
 
 def open_routes(router: LaneRouter) -> RouteSet:
@@ -103,7 +104,7 @@ def solve_halted(
         optimum = solve(programme.lp if price is None else price(programme), time_limit_s)
         extra = _priced(router, r, programme, optimum, routes, watch)
         if extra is None:
-            shared = share_evenly(programme, optimum) if fair else optimum
+            shared = share_evenly(programme, optimum, time_limit_s) if fair else optimum
             return State(programme, shared, routes, r, limits)
         routes = routes.plus(extra)
     raise SolverFailure(f"routes were still being added after {PRICING_ROUNDS} rounds of pricing")

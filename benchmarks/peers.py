@@ -122,7 +122,7 @@ def times(report: Report, study: Study, clock: Clock, question: Question, state_
 
     def running(first: bool) -> Any:
         made = ask(study._own.frame(baseline), first)
-        optimum = share_evenly(made.programme, solve(made.programme.lp))
+        optimum = share_evenly(made.programme, solve(made.programme.lp), 60.0)
         return read(world, dataclasses.replace(made, optimum=optimum))
 
     def arrays(first: bool) -> Optimum:

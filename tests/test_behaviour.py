@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from invented import PENALTY, Invented, invent, invent_wide, layers
+from invented import BLOCS, PENALTY, Invented, invent, invent_wide, layers
 
+from atlas import fair
 from atlas.balances import flow_problems, outputs
-from atlas.errors import BadInput, SolverFailure
+from atlas.errors import BadInput, SolverFailure, SolverTimeUp
 from atlas.halt import Halt, merge
 from atlas.model import shortage_parts
 from atlas.outcome import Outcome
@@ -20,7 +21,7 @@ from atlas.prices import prices
 from atlas.readback import Reading
 from atlas.scenario import Buyer, Contract, Scenario, StockRelease
 from atlas.solver import LinearProgramme, solve
-from atlas.solving import State
+from atlas.solving import State, solve_halted
 from atlas.study import Study
 
 MAGNETS = frozenset({"magnet"})
@@ -456,6 +457,32 @@ def test_no_hub_is_named_by_a_halt_and_via_narrows_them() -> None:
         assert by_hub(w.read(ask(w, BAN, other, transshipment=True))) == {}
     assert set(by_hub(w.read(ask(w, BAN, transshipment=True, via=frozenset({"CCC"}))))) == {"CCC"}
     assert by_hub(w.read(ask(w, BAN, transshipment=True, via=frozenset({"BBB"})))) == {}
+
+
+# Even shares -----------------------------------------------------------------------------------------------------
+
+
+def test_time_never_decides_how_a_shortage_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second programme has the time limit of the first; out of time is no answer, not another answer."""
+    w, cut = invent_wide(), Halt("facility", "a-mag", share=0.5)
+    limits: list[float] = []
+
+    def out_of(error: type[SolverFailure]) -> Any:
+        def failing(lp: LinearProgramme, time_limit_s: float) -> Any:
+            limits.append(time_limit_s)
+            raise error("no more")
+
+        return failing
+
+    plain = solve_halted(w.frame, w.router, Scenario(halts=(cut,)), BLOCS, w.before, 10.0, fair=False)
+    monkeypatch.setattr(fair, "solve", out_of(SolverFailure))
+    assert np.array_equal(ask(w, cut).optimum.x, plain.optimum.x), "the first optimum stands"
+    monkeypatch.setattr(fair, "solve", out_of(SolverTimeUp))
+    with pytest.raises(SolverTimeUp):
+        ask(w, cut)
+    assert limits == [10.0, 10.0]
+    monkeypatch.undo()
+    assert not np.array_equal(ask(w, cut).optimum.x, plain.optimum.x)
 
 
 # Prices ----------------------------------------------------------------------------------------------------------
