@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from atlas.halt import Halt
 from atlas.lane_routes import LaneRouter, RouteSet, Traced, joined
 from atlas.restriction import LaneCap, Restriction, covered
 from atlas.routing import Closures, Path, Table
 from atlas.scenario import Scenario
+from atlas.world import World
 
 # Ore and scrap are told apart at any border; papers hide only finished and refined goods.
 HIDEABLE = ("oxide", "metal", "magnet")
@@ -62,6 +64,32 @@ def joined_path(a: Path, b: Path) -> Path:
     )
 
 
+def _bans(scenario: Scenario) -> list[Halt]:
+    """Return the halts that goods may go round by a third country: those of one destination."""
+    return [h for h in scenario.halts if h.kind == "country" and h.destination]
+
+
+def _named(scenario: Scenario, blocs: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Return the countries that halts name, on either side: none of them passes goods on."""
+    ends = [blocs.get(h.destination, frozenset({h.destination})) for h in _bans(scenario)]
+    return frozenset(h.target for h in scenario.halts if h.kind == "country").union(*ends)
+
+
+def useless_hubs(world: World, scenario: Scenario, blocs: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """Return in words which countries of `scenario.via` can pass nothing on, and whether all of them cannot."""
+    if not (scenario.transshipment and scenario.via):
+        return ()
+    if not _bans(scenario):
+        return ("transshipment: no halt bans one destination, so there is nothing to go round",)
+    named, there = _named(scenario, blocs), set(world.markets["country"])
+    why = dict.fromkeys(scenario.via & named, "a halt names it")
+    why |= dict.fromkeys(scenario.via - there - named, "no market")
+    told = tuple(f"transshipment through {c}: nothing, {why[c]}" for c in sorted(why))
+    if len(why) == len(scenario.via):
+        told += ("transshipment: no country of `via` is left, so nothing goes round the ban",)
+    return told
+
+
 def detours(
     router: LaneRouter,
     r: Restriction,
@@ -75,7 +103,7 @@ def detours(
     `lane_t` (lanes,) is the baseline flow. Hubs are the countries with a market that no halt names; `scenario.via`
     narrows them.
     """
-    bans = [h for h in scenario.halts if h.kind == "country" and h.destination]
+    bans = _bans(scenario)
     if not scenario.transshipment or not bans:
         return None
     world, lanes = router.world, router.world.lanes
@@ -83,11 +111,9 @@ def detours(
     hideable = lanes["commodity"].isin(HIDEABLE).to_numpy()
     evaded = np.zeros(len(lanes), dtype=bool)
     caps: list[LaneCap] = []
-    named = {h.target for h in scenario.halts if h.kind == "country"}
     share = world.parameter("transshipment_share")
     for h in bans:
         inside = blocs.get(h.destination, frozenset({h.destination}))
-        named |= inside
         mask = covered(world, h) & hideable & (source == h.target) & np.isin(target, list(inside))
         evaded |= mask
         limit = share * h.share * float(lane_t[mask].sum())
@@ -101,6 +127,7 @@ def detours(
             limit = (1 - h.share) * float(lane_t[mask].sum())
             caps.append(LaneCap(f"{h.spec}, transshipment counted", mask, limit))
     m = world.markets
+    named = _named(scenario, blocs)
     hubs = [str(i) for i in m.index if m.at[i, "country"] not in named and not m.at[i, "buyer"]]
     hubs = [i for i in hubs if not scenario.via or m.at[i, "country"] in scenario.via]
     if not hubs or not evaded.any():

@@ -18,6 +18,7 @@ import pandas as pd
 from atlas import local_access, memory, network
 from atlas.config import Settings
 from atlas.config import settings as read_settings
+from atlas.detour import useless_hubs
 from atlas.draw import drawn_layers
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.halt import Names
@@ -228,6 +229,7 @@ class Study:
         told += [f"{n}: nothing of it moves in the baseline, so nothing is allowed" for n in halted.empty_caps]
         if question.transshipment:
             told.append("transshipment is on: banned goods may pass third countries, up to a share of their trade")
+        told += useless_hubs(halted.world, question, self.blocs)
         tuned = home.calibration.tuned
         if self.year != CALIBRATED_YEAR:
             tuned = (f"extrapolated from {CALIBRATED_YEAR} to {self.year}", *tuned)

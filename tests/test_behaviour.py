@@ -13,6 +13,7 @@ from invented import BLOCS, PENALTY, Invented, invent, invent_wide, layers
 
 from atlas import fair
 from atlas.balances import flow_problems, outputs
+from atlas.detour import useless_hubs
 from atlas.errors import BadInput, SolverFailure, SolverTimeUp
 from atlas.halt import Halt, merge
 from atlas.model import shortage_parts
@@ -457,6 +458,24 @@ def test_no_hub_is_named_by_a_halt_and_via_narrows_them() -> None:
         assert by_hub(w.read(ask(w, BAN, other, transshipment=True))) == {}
     assert set(by_hub(w.read(ask(w, BAN, transshipment=True, via=frozenset({"CCC"}))))) == {"CCC"}
     assert by_hub(w.read(ask(w, BAN, transshipment=True, via=frozenset({"BBB"})))) == {}
+
+
+@pytest.mark.parametrize(
+    ("via", "halts", "told"),
+    [
+        ("CCC", (BAN,), []),
+        ("", (BAN,), []),
+        ("BBB", (BAN,), ["through BBB: nothing, a halt names it", "no country of `via` is left"]),
+        ("BBB CCC ZZZ", (BAN,), ["through BBB: nothing, a halt names it", "through ZZZ: nothing, no market"]),
+        ("CCC", (Halt("country", "AAA", "pair"),), ["through CCC: nothing, a halt names it", "no country of `via`"]),
+        ("CCC", (Halt("country", "AAA"),), ["no halt bans one destination"]),
+    ],
+)
+def test_countries_that_can_pass_nothing_on_are_told(via: str, halts: tuple[Halt, ...], told: list[str]) -> None:
+    asked = Scenario(halts=halts, transshipment=True, via=frozenset(via.split()))
+    found = useless_hubs(invent_wide().world, asked, BLOCS)
+    assert len(found) == len(told)
+    assert all(part in line for part, line in zip(told, found, strict=True))
 
 
 # Even shares -----------------------------------------------------------------------------------------------------
