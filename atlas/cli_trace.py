@@ -77,11 +77,15 @@ def _stage(made: Any, t: Any, *, upstream: bool) -> list[str]:
     from atlas.cli_text import table
 
     title = t.title.lower()
-    inside = f"; inside {made.outcome.bloc}: {_percent(t.bloc_share)}" if t.stage != "recycling" else ""
+    inside = (
+        f"; inside {made.outcome.bloc}: {_percent(t.bloc_share)}"
+        if t.stage != "recycling" and (made.upstream or not upstream)
+        else ""
+    )
     if t.bloc_bounds:
         inside += f" ({_percent(t.bloc_bounds.least)} to {_percent(t.bloc_bounds.most)})"
     before = any(r.before is not None for r in t.countries)
-    bounds = upstream and t.stage != "recycling"
+    bounds = upstream and t.stage != "recycling" and bool(made.upstream)
     head = [f"{title}: country", "share", *(["least", "most"] if bounds else []), *(["baseline"] if before else [])]
     parts = [table(head, _cut(t.countries, bounds, before)) + inside.replace("; ", "\n", 1)]
     head = [f"{title}: facility", "share", *(["baseline"] if before else [])]

@@ -190,29 +190,32 @@ def _bar_title(trace: Trace, node: Node) -> str:
 
 def _stage(trace: Trace, t: StageTable, direction: str) -> dict[str, Any]:
     """Return one stage as cells: [text, number to sort by]."""
-    bounds = direction == "up" and t.stage != "recycling"
+    stopped = direction == "up" and not trace.upstream  # there is the baseline alone
+    bounds = direction == "up" and t.stage != "recycling" and not stopped
     before = any(r.before is not None for r in t.countries)
+    now = [] if stopped else ["Share", "Tonnes"]
     verdicts = bool(t.stage in trace.verdicts and not trace.origin)
     whole = sum((trace.content_t if direction == "up" else trace.sold_t).values())
-    heads = ["Country", "Share", "Tonnes", *(["Least", "Most"] if bounds else []), *(["Baseline"] if before else []),
+    heads = ["Country", *now, *(["Least", "Most"] if bounds else []), *(["Baseline"] if before else []),
              *(["Against the threshold"] if verdicts else [])]  # fmt: skip
     rows = []
     for r in t.countries[:COUNTRIES]:
-        figures = [r.share, *([r.least, r.most] if bounds else []), *([r.before] if before else [])]
-        cells = [(percent(v) if v is not None else "–", f"{v:.9f}" if v is not None else "") for v in figures]
-        cells.insert(1, (tonnes(r.share * whole), f"{r.share * whole:.6f}"))
-        rows.append({"name": _capital(r.name), "href": "", "cells": cells,
-                     "verdict": _verdict(r) if verdicts else None})  # fmt: skip
-    inside = "" if t.stage == "recycling" else f"Inside {trace.outcome.bloc}: {percent(t.bloc_share)}"
+        figures = [*([r.least, r.most] if bounds else []), *([r.before] if before else [])]
+        cells = [] if stopped else _share(r, whole)
+        cells += [(percent(v) if v is not None else "–", f"{v:.9f}" if v is not None else "") for v in figures]
+        rows.append(
+            {"name": _capital(r.name), "href": "", "cells": cells, "verdict": _verdict(r) if verdicts else None}
+        )
+    inside = "" if t.stage == "recycling" or stopped else f"Inside {trace.outcome.bloc}: {percent(t.bloc_share)}"
     if t.bloc_bounds:
         inside += f" (at least {percent(t.bloc_bounds.least)}, at most {percent(t.bloc_bounds.most)})"
-    known = trace.outcome.layers.facilities.index
+    known, outcome = trace.outcome.layers.facilities.index, trace.outcome
+    tail = [("element", trace.element), ("bloc", outcome.bloc), *(("halt", h) for h in outcome.scenario.specs)]
     plants = []
     for r in t.facilities[:FACILITIES]:
-        held: list[tuple[str, str | None]] = [(r.country, None), (percent(r.share), f"{r.share:.9f}"),
-                 (tonnes(r.share * whole), f"{r.share * whole:.6f}")]  # fmt: skip
+        held: list[tuple[str, str | None]] = [(r.country, None), *([] if stopped else _share(r, whole))]
         held += [(percent(r.before or 0.0), f"{r.before or 0.0:.9f}")] if before else []
-        href = f"/trace/{quote(r.key)}?{urlencode({'element': trace.element})}" if r.key in known else ""
+        href = f"/trace/{quote(r.key)}?{urlencode(tail)}" if r.key in known else ""
         plants.append({"name": _capital(r.name), "href": href, "cells": held, "verdict": None})
     rest = t.facilities[FACILITIES:]
     others = t.countries[COUNTRIES:]
@@ -224,14 +227,19 @@ def _stage(trace: Trace, t: StageTable, direction: str) -> dict[str, Any]:
         "heads": heads,
         "rows": rows,
         "plants": plants,
-        "plant_heads": ["Place", "Country", "Share", "Tonnes", *(["Baseline"] if before else [])],
+        "plant_heads": ["Place", "Country", *now, *(["Baseline"] if before else [])],
         "rest": f"{len(rest)} more: {percent(sum(r.share for r in rest))}" if rest else "",
         "sectors": [
             {"name": _capital(r.name), "href": "", "verdict": None,
-             "cells": [(percent(r.share), f"{r.share:.9f}"), (tonnes(r.share * whole), f"{r.share * whole:.6f}")]}
+             "cells": _share(r, whole)}
             for r in t.sectors
         ],
     }  # fmt: skip
+
+
+def _share(r: Row, whole: float) -> list[tuple[str, str]]:
+    """Return the cells of a share and its tonnes."""
+    return [(percent(r.share), f"{r.share:.9f}"), (tonnes(r.share * whole), f"{r.share * whole:.6f}")]
 
 
 def _verdict(r: Row) -> str:

@@ -149,7 +149,7 @@ def percent(share: float) -> str:
         return "0\u00a0%"
     if share < 0.0005:
         return "<0.1\u00a0%"
-    if 0.9995 < share < 1:
+    if 0.9995 < share < 1 - 1e-9:
         return ">99.9\u00a0%"
     return f"{100 * share:.{0 if share >= 0.0995 else 1}f}\u00a0%"
 

@@ -460,7 +460,9 @@ def test_a_halt_shows_both_states(study: Any) -> None:
     assert idle.before
     assert any("stands still" in n for n in idle.notes)
     assert sentence(idle)
-    assert page(idle)
+    html = page(idle)
+    assert ">Baseline<" in html
+    assert ">Share<" not in html
 
 
 @pytest.mark.parametrize(
