@@ -112,7 +112,7 @@ def _column_words(
         if rising:
             kept = {"contract": "all that contracts hold", "old": "all that known trade holds"}.get(key, "all there is")
             return f"{kept} of {way} for buyers {b}", ""
-        return f"no more {way} to give up by buyers {b}", ""
+        return f"easy-to-give-up {way} runs out (buyers {b})", ""
     if kind in ("normal", "surge") and unit in u.index:
         making = _MAKING[str(u.at[unit, "stage"])]
         side = _side(str(u.at[unit, "country"]), bloc, bloc_name)
@@ -122,9 +122,9 @@ def _column_words(
     if kind == "short":
         country = str(world.markets.at[unit, "country"])
         side = _side(country, bloc, bloc_name)
-        who = _CLASSES.get(int(column["priority_class"]), f"class {column['priority_class']}")
+        who = f"class {column['priority_class']}"
         if rising:
-            return f"the users {side} that mind least already go short ({who})", ""
+            return f"{who} {side}: those that mind least are short", ""
         return f"no shortage {side} left to shift", ""
     if kind == "surplus":
         side = _side(str(u.at[unit, "country"]), bloc, bloc_name)

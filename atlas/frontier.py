@@ -33,6 +33,7 @@ import pandas as pd
 from atlas.allied import SINCE, Chain, chain, element_keys
 from atlas.binding import binds
 from atlas.errors import BadInput, SolverFailure, SolverTimeUp, UnknownName, nearest
+from atlas.lane_routes import LaneRouter
 from atlas.readback import LEAST_FLOW_T, Reading
 from atlas.solver import Optimum, solve
 from atlas.solving import State, solve_halted
@@ -116,6 +117,7 @@ class Frontier:
     def to_json(self) -> dict[str, Any]:
         """Return all of it as plain values, floats at six significant digits."""
         rows = [{str(k): v for k, v in r.items()} for r in self.points.to_dict("records")]
+        start = {k: v for k, v in rows[0].items() if k != "dominated"}
         return rounded(
             {
                 "bloc": self.bloc,
@@ -124,6 +126,7 @@ class Frontier:
                 "since": self.since,
                 "halts": list(self.halts),
                 "year": self.year,
+                "start": start,
                 "points": [r for r in rows if not r.pop("dominated")],
                 "dominated": self.dropped,
                 "gap_share": self.gap_share,
@@ -155,12 +158,8 @@ def frontier(
     keys = element_keys(element)
     if not 3 <= points <= POINTS_MOST:
         raise BadInput(f"{points} points: expected 3 to {POINTS_MOST}")
-    question = study.question(tuple(halts))
     stage, limit_s = study.ground.stage, study.settings.solve_time_limit_s
-    state = study.before
-    if not question.is_baseline:
-        stated = stage.frame(study.ground.calibration)
-        state = solve_halted(stated, stage.router, question, study.blocs, study.before, limit_s, fair=False)
+    specs, state = state_under(study, halts)
     allies, allies_words = _trusted(study, stage.world, bloc, trusted)
     whole = chain(stage.world, state.programme, state.routes.lane, study.blocs[bloc], keys, allies, since)
     vertices, edges, solves = traced(whole, points, limit_s, progress)
@@ -170,7 +169,22 @@ def frontier(
     table["dominated"] = dominated(table)
     gap = max((e.gap_t for e in edges), default=0.0) / max(float(table["delivered_t"].iloc[0]), 1e-9)
     said = keys[0] if len(keys) == 1 else "all"
-    return Frontier(bloc, said, trusted, since, tuple(question.specs), study.year, table, vertices, edges, gap, solves)
+    return Frontier(bloc, said, trusted, since, specs, study.year, table, vertices, edges, gap, solves)
+
+
+def state_under(study: Any, halts: Sequence[str]) -> tuple[tuple[str, ...], State]:
+    """Return halts in canonical form and the state of a study under them, its ties as the solver left them.
+
+    Raises BadInput for halts, SolverFailure.
+    """
+    question = study.question(tuple(halts))
+    if question.is_baseline:
+        return tuple(question.specs), study.before
+    stage = study.ground.stage
+    # Tables of a router are forgotten as others are asked for: work in the background has one of its own.
+    own = LaneRouter(stage.world, stage.router.router, stage.router.tariff_usd_t)
+    stated, limit_s = stage.frame(study.ground.calibration), study.settings.solve_time_limit_s
+    return tuple(question.specs), solve_halted(stated, own, question, study.blocs, study.before, limit_s, fair=False)
 
 
 def _trusted(study: Any, world: World, bloc: str, trusted: str) -> tuple[frozenset[str], str]:

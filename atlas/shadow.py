@@ -21,7 +21,7 @@ What a tonne of a commodity is worth where it is used: `prices`. Routes of parti
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,13 +30,13 @@ import pandas as pd
 
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.fair import FACE_USD_T
+from atlas.frontier import Progress, state_under
 from atlas.model import Programme
 from atlas.solver import Optimum, solve
-from atlas.solving import State, solve_halted
+from atlas.solving import State
 from atlas.summary import rounded
 from atlas.world import STAGES, World
 
-Progress = Callable[[int, int, str], None]
 TOP, TOP_MOST = 20, 200
 KINK = 0.01  # left and right differences that differ by more are a kink
 # The step is this part of the limit, between these tonnes: small beside a step of the penalty, large beside rounding.
@@ -115,13 +115,8 @@ def worth(
             raise UnknownName("stage", s, nearest(s, STAGES) or list(STAGES))
     if not 0 <= top <= TOP_MOST:
         raise BadInput(f"top {top}: expected 0 to {TOP_MOST}")
-    question = study.question(tuple(halts))
-    stage, limit_s = study.ground.stage, study.settings.solve_time_limit_s
-    state = study.before
-    if not question.is_baseline:
-        stated = stage.frame(study.ground.calibration)
-        state = solve_halted(stated, stage.router, question, study.blocs, study.before, limit_s, fair=False)
-    world = stage.world
+    specs, state = state_under(study, halts)
+    world, limit_s = study.ground.stage.world, study.settings.solve_time_limit_s
     units = valued(world, state)
     facilities = study.layers.facilities
     if "name" in facilities:
@@ -134,7 +129,7 @@ def worth(
     found = checked(world, state, units, study.blocs[bloc], top, limit_s, progress)
     short, here = _shortages(world, state.programme, state.optimum, study.blocs[bloc])
     n = int(found["step_t"].notna().sum())
-    return Worth(bloc, tuple(question.specs), study.year, short, here, found, by_place(found), n)
+    return Worth(bloc, specs, study.year, short, here, found, by_place(found), n)
 
 
 def valued(world: World, state: State) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from atlas.solver_process import use_process
 from atlas.web_answers import Answers, Document
 from atlas.web_api import JSON_TYPE, api
 from atlas.web_errors import failure
+from atlas.web_frontier import frontiers
 from atlas.web_jobs import Jobs
 from atlas.web_pages import error_page, pages
 from atlas.web_route import routes
@@ -105,6 +106,7 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     app.register_blueprint(api)
     app.register_blueprint(routes)
     app.register_blueprint(accuracy)
+    app.register_blueprint(frontiers)
     app.register_blueprint(tracing)
 
     @app.get("/static/<digest>/<path:name>")
