@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from atlas import __version__
+from atlas.cli_frontier import frontier_command, worth_command
 from atlas.cli_shell import (
     AtlasGroup,
     PlaceCommand,
@@ -359,3 +360,5 @@ def place(text: str) -> str | tuple[float, float]:
 
 
 main.add_command(trace_command)
+main.add_command(frontier_command)
+main.add_command(worth_command)
