@@ -195,9 +195,7 @@ def _goods(
     commodity = "magnet"
     if row.get("commodity") not in (None, ""):
         commodity = one_of(row, "commodity", "commodity", TRADED, where, problems) or ""
-    grade = maybe_one_of(row, "grade", "grade", names.grade, where, problems)
-    if grade and commodity and commodity != "magnet":
-        problems.append(f"{where}: grade: goes with magnet, not with {commodity}")
+    grade = _grade(row, where, commodity, names, problems)
     if buyer is None or not commodity:
         return commodity, grade
     if buyer in buyers:
@@ -209,6 +207,14 @@ def _goods(
         said = "" if row.get("commodity") else ", the commodity where none is given"
         problems.append(f"{where}: {buyer} is a facility: expected concentrate, oxide or metal, not magnet{said}")
     return commodity, grade
+
+
+def _grade(row: Mapping[str, Any], where: str, commodity: str | None, names: Names, problems: list[str]) -> str:
+    """Return the grade of a row about a commodity, empty where it names none; only magnets have one."""
+    grade = maybe_one_of(row, "grade", "grade", names.grade, where, problems)
+    if grade and commodity and commodity != "magnet":
+        problems.append(f"{where}: grade: goes with magnet, not with {commodity}")
+    return grade
 
 
 def _not_too_much(contracts: Iterable[Contract], buyers: Mapping[str, Buyer | None], problems: list[str]) -> None:
@@ -238,9 +244,7 @@ def stock_rows(
         element = maybe_one_of(row, "element", "element", ELEMENT_TOKENS, where, problems)
         if element and commodity in ("concentrate", "magnet"):
             problems.append(f"{where}: element: goes with oxide and metal, not with {commodity}")
-        grade = maybe_one_of(row, "grade", "grade", names.grade, where, problems)
-        if grade and commodity and commodity != "magnet":
-            problems.append(f"{where}: grade: goes with magnet, not with {commodity}")
+        grade = _grade(row, where, commodity, names, problems)
         tonnes = number(row, "tonnes", where, problems, low=0.0, high=MOST_T, over=True)
         start = day_of(row.get("release_from"), f"{where}: release_from", problems)
         if len(problems) > before or not (holder and commodity and tonnes):

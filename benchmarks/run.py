@@ -7,13 +7,13 @@ the exit code is then 1. Times depend on the machine and on what else runs on it
 import json
 import os
 import platform
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
+
+from benchmarks.served import served
 
 ATLAS = [sys.executable, "-m", "atlas"]
 
@@ -30,51 +30,20 @@ def run(arguments: list[str]) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / 1024
 
 
-def served() -> list[tuple[str, float, float, float | None]]:
+def of_server() -> list[tuple[str, float, float, float | None]]:
     """Return rows for the server: its start, a first page, a new halt, the same halt again, its peak memory."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     rows: list[tuple[str, float, float, float | None]] = []
     start = time.perf_counter()
-    command = [*ATLAS, "serve", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def get(path: str) -> float:
-        before = time.perf_counter()
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=120) as answer:
-            answer.read()
-        return time.perf_counter() - before
-
-    try:
-        while True:
-            try:
-                get("/healthz")
-                break
-            except OSError:
-                if process.poll() is not None or time.perf_counter() - start > 120:
-                    sys.exit("error: the server did not start")
-                time.sleep(0.1)
+    with served() as server:
+        get, halts = server.get, ("passage:malacca", "country:CHN/magnet", "facility:lynas-kuantan")
         get("/")
-        rows.append(("serve: start and first page", time.perf_counter() - start, peak_mb(process.pid), 15.0))
-        new = [get(f"/api/solve?halt={h}") for h in ("passage:malacca", "country:CHN/magnet", "facility:lynas-kuantan")]
-        rows.append(("serve: a new halt (worst of 3)", max(new), peak_mb(process.pid), 2.0))
+        rows.append(("serve: start and first page", time.perf_counter() - start, server.peaks_mb()[0], 15.0))
+        new = [get(f"/api/solve?halt={h}") for h in halts]
+        rows.append(("serve: a new halt (worst of 3)", max(new), server.peaks_mb()[0], 2.0))
         again = [get("/api/solve?halt=passage:malacca") for _ in range(5)]
-        rows.append(("serve: the same halt again (worst of 5)", max(again), peak_mb(process.pid), 0.1))
-        rows.append(("serve: page of a new halt", get("/map?halt=passage:suez"), peak_mb(process.pid), None))
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
+        rows.append(("serve: the same halt again (worst of 5)", max(again), server.peaks_mb()[0], 0.1))
+        rows.append(("serve: page of a new halt", get("/map?halt=passage:suez"), server.peaks_mb()[0], None))
     return rows
-
-
-def peak_mb(pid: int) -> float:
-    """Return the peak memory of a running process in MB, 0 where the system does not say."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
 def main() -> int:
@@ -98,7 +67,7 @@ def main() -> int:
         for name, arguments, limit in commands:
             rows.append((name, *run(arguments), limit))
         sizes = {p.name: p.stat().st_size for p in [*(out / "halt").iterdir(), out / "halt.html", out / "network.gpkg"]}
-        rows += served()
+        rows += of_server()
     load = os.getloadavg()[0]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}\n")
     width = max(len(r[0]) for r in rows)

@@ -5,13 +5,8 @@ something passes, passage, country that exports, and stage of a country that mak
 """
 
 import dataclasses
-import socket
 import statistics
-import subprocess
-import sys
 import time
-import urllib.request
-from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +14,7 @@ from atlas.config import settings
 from atlas.study import Study
 from atlas.study import open as open_study
 from benchmarks.model import Report, progress
+from benchmarks.served import served
 
 MEDIAN_S, WORST_S, SERVER_MB, SERVER_HALTS = 0.5, 1.5, 1024, 60
 
@@ -85,56 +81,13 @@ def measure(report: Report) -> None:
 
 def server(report: Report, specs: list[str]) -> None:
     """Ask a server for `specs`, and read its peak memory and that of its solver."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "atlas", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def get(path: str) -> None:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=120) as answer:
-            answer.read()
-
-    try:
-        start = time.perf_counter()
-        while True:
-            try:
-                get("/healthz")
-                break
-            except OSError:
-                if process.poll() is not None or time.perf_counter() - start > 120:
-                    sys.exit("error: the server did not start")
-                time.sleep(0.1)
+    with served() as running:
         spent = []
         for n, spec in enumerate(specs):
             progress(n, len(specs), f"server: {spec}")
-            start = time.perf_counter()
-            get(f"/api/solve?halt={spec}")
-            spent.append(time.perf_counter() - start)
+            spent.append(running.get(f"/api/solve?halt={spec}"))
         progress(len(specs), len(specs), "")
-        family = [process.pid, *children(process.pid)]
-        own, *rest = (peak_mb(pid) for pid in family)
+        own, *rest = running.peaks_mb()
         report.add(f"server, {len(specs)} different halts: median of an answer", statistics.median(spent), "s")
         report.add("  peak memory, its solver's process included", own + sum(rest), "MB", SERVER_MB)
         report.add("  of which the solver's process", sum(rest), "MB")
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that a process has started, none where the system does not say."""
-    try:
-        found = [p.read_text() for p in Path(f"/proc/{pid}/task").glob("*/children")]
-    except OSError:
-        return []
-    return [int(x) for text in found for x in text.split()]
-
-
-def peak_mb(pid: int) -> float:
-    """Return the peak memory of a running process in MB, 0 where the system does not say."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
