@@ -74,12 +74,15 @@ types: $(VENV)/.test
 
 check: lint types test
 
+# Every part runs, whatever became of those before it; in the end the target fails if any did.
 bench: $(VENV)/.bench $(PEERS)/.made
-	$(BIN)/python -m benchmarks.routing
-	$(PEERS)/bin/python -m pytest -q tests/test_bench_model.py
-	$(PEERS)/bin/python -m benchmarks.model peers
-	$(BIN)/python -m benchmarks.model halts
-	$(BIN)/python benchmarks/run.py
+	@failed=; part() { echo "$$*"; "$$@" || failed="$$failed; $$*"; }; \
+	  part $(BIN)/python -m benchmarks.routing; \
+	  part $(PEERS)/bin/python -m pytest -q tests/test_bench_model.py; \
+	  part $(PEERS)/bin/python -m benchmarks.model peers; \
+	  part $(BIN)/python -m benchmarks.model halts; \
+	  part $(BIN)/python -m benchmarks.run; \
+	  [ -z "$$failed" ] || { echo "error: failed or over a bound$$failed" >&2; exit 1; }
 
 network: $(VENV)/.build
 	$(BIN)/python -m atlas.build_network

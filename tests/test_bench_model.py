@@ -4,7 +4,11 @@ linopy and PyPSA are in an environment of their own (extra `peers`), where `make
 """
 
 import logging
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +24,7 @@ from atlas.way import Closures
 from benchmarks.peers_dense import dense
 from benchmarks.peers_tables import Question, lane_costs, tables
 
+ROOT = Path(__file__).resolve().parent.parent
 MAGNETS = frozenset({"magnet"})
 CASES = ("open", "magnets stay", "half the magnets stay", "strait", "half a plant", "a separator")
 
@@ -153,3 +158,31 @@ def test_pypsa_has_the_same_optimum(hushed: None) -> None:
     w = graded()
     value, _ = peers_pypsa.solve(tables(w.world, w.calibration, asked(w, "half the magnets stay")), w.world)
     assert value == pytest.approx(halted(w, "half the magnets stay").optimum.objective, rel=1e-9)
+
+
+def test_make_bench_runs_every_part_and_fails_in_the_end_if_one_did(tmp_path: Path) -> None:
+    """With stand-ins for Python that note what they are asked, and fail for one of the parts."""
+    make = shutil.which("make") or pytest.skip("no make here")
+
+    def bench(failing: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+        log = tmp_path / "log"
+        log.unlink(missing_ok=True)
+        for name in ("bin", "peers/bin"):
+            python = tmp_path / name / "python"
+            python.parent.mkdir(parents=True, exist_ok=True)
+            python.write_text(f'#!/bin/sh\necho "$*" >> {log}\ncase "$*" in *{failing}*) exit 1;; esac\n')
+            python.chmod(0o755)
+        for stamp in (".made", ".serve", ".bench", "peers/.made"):
+            (tmp_path / stamp).touch()
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+        done = subprocess.run([make, "bench", f"VENV={tmp_path}"], cwd=ROOT, env=clean, capture_output=True, text=True)
+        return done, log.read_text().splitlines()
+
+    done, whole = bench("nothing")
+    assert done.returncode == 0, done.stderr
+    assert len(whole) == 5
+    for part in whole:
+        done, asked = bench(part.split()[-1])
+        assert asked == whole
+        assert done.returncode != 0
+        assert part in done.stderr
