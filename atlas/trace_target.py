@@ -61,7 +61,8 @@ def find_target(text: str, layers: Layers, world: World, year: int) -> Target:
     rows, kind, where, name = demand[demand["demand_id"] == lower], "demand", "", lower
     if len(rows):
         where = str(rows["country"].iloc[0])
-        name = f"{country_name(where, layers)}, {sector_name(str(rows['sector'].iloc[0]), layers)}"
+        whose = f"{country_name(where, layers)}, {sector_name(str(rows['sector'].iloc[0]), layers)}"
+        name = f"{lower} ({whose})" if bool(markets["buyer"].get(str(rows["market"].iloc[0]), False)) else whose
     elif lower in markets.index:
         rows, kind, where = demand[demand["market"] == lower], "market", str(markets.at[lower, "country"])
         name = f"the market of {country_name(where, layers)}"
