@@ -8,7 +8,10 @@ from typing import Any
 import click
 
 from atlas import __version__
+from atlas.cli_chokepoints import chokepoints_command
+from atlas.cli_concentration import concentration_command
 from atlas.cli_frontier import frontier_command, worth_command
+from atlas.cli_projects import fixes_command
 from atlas.cli_shell import (
     AtlasGroup,
     PlaceCommand,
@@ -359,6 +362,9 @@ def place(text: str) -> str | tuple[float, float]:
     return point
 
 
+main.add_command(chokepoints_command)
 main.add_command(trace_command)
+main.add_command(fixes_command)
+main.add_command(concentration_command)
 main.add_command(frontier_command)
 main.add_command(worth_command)

@@ -61,6 +61,8 @@ class Layers:
     targets: pd.DataFrame
     operators: pd.DataFrame
     conversion: pd.DataFrame
+    capex: pd.DataFrame
+    concentration: pd.DataFrame
     sources: pd.DataFrame
     schema: Schema
     digest: str
