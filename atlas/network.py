@@ -99,6 +99,13 @@ class Network:
         post = np.flatnonzero((e.border >= 0) & (e.u >= low) & (e.u <= high) & (e.v >= low) & (e.v <= high))
         return Posts(graph_nodes[np.c_[e.u[post], e.v[post]] - low], e.km[post])
 
+    def border_points(self) -> dict[str, NDArray[np.float64]]:
+        """Return (lon, lat) of the crossings of each border that rail or road can take, by border id (n, 2)."""
+        e = self.edges
+        post = np.flatnonzero(e.border >= 0)
+        middle = (self.xy[e.u[post]] + self.xy[e.v[post]]) / 2
+        return {self.border_ids[k]: np.unique(middle[e.border[post] == k], axis=0) for k in np.unique(e.border[post])}
+
     def with_points(self, points: Mapping[str, tuple[float, float, str | None]]) -> Network:
         """Return a network with more places {id: (lon, lat, country or None)}; None: whose land the point is."""
         return _joined(self, points)

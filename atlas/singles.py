@@ -4,6 +4,7 @@ The solves are the same for all blocs, commodities and elements, so they are mad
 them. What nothing moves through is not solved: the baseline's flows remain allowed without it, so its loss is nought.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,12 @@ class Singles:
         order = {"lost": False, "short_t": False, "objective_rise_usd": False, "id": True}
         at = key.sort_values(list(order), ascending=list(order.values())).index
         return made.loc[at].reset_index(drop=True)
+
+    def only(self, kinds: Sequence[str]) -> "Singles":
+        """Return the candidates of these kinds alone; all for none."""
+        if not kinds:
+            return self
+        return dataclasses.replace(self, candidates=tuple(c for c in self.candidates if c.kind in kinds))
 
     def replaced_by(self, c: Candidate, lens: Lens) -> str:
         """Say in words who lost sales to the bloc, who took over and what stayed short."""

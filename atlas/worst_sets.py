@@ -207,6 +207,9 @@ class Search:
     def remember(self, s: frozenset[int], value: Value) -> None:
         """Take in a value from before."""
         self.solved.add(s, value)
+        members = tuple(sorted(s))
+        if len(s) == self.size and not self._nested(members):
+            self._leaves[members] = value.v
         for branch in self._waiting.pop(s, []):
             self._learn(branch, value)
 
@@ -219,8 +222,20 @@ class Search:
             assert single is not None
             self._score[i] = max(single.v - nothing.v, 0.0)
         order = tuple(sorted(range(self.n), key=lambda i: (-self._score[i], i)))
+        self._ahead.append(self._first_guess(order))
         if self.size <= self.n:
             self._push((), ((order, self.size),), float("inf"))
+
+    def _first_guess(self, order: Sequence[int]) -> frozenset[int]:
+        """Return the things that cost most alone, one of each sort first: a set to begin with."""
+        chosen: list[int] = []
+        for fresh in (True, False):
+            for i in order:
+                new = self._sort[i] not in {self._sort[j] for j in chosen}
+                apart = all(frozenset((i, j)) not in self._alike for j in chosen)
+                if i not in chosen and len(chosen) < self.size and apart and new >= fresh:
+                    chosen.append(i)
+        return frozenset(chosen)
 
     def _waiting_bound(self) -> float:
         return max((-b.minus_bound for branches in self._waiting.values() for b in branches), default=-float("inf"))
@@ -228,11 +243,14 @@ class Search:
     def _slack(self) -> float:
         return SAME * max(abs(self.worst[0].v) if self.worst else 1.0, 1.0)
 
+    def _nested(self, members: tuple[int, ...]) -> bool:
+        return any(frozenset((a, b)) in self._alike for k, a in enumerate(members) for b in members[k + 1 :])
+
     def _push(self, lost: tuple[int, ...], groups: tuple[Group, ...], bound: float) -> None:
         """Put a branch on the heap; groups of which all are lost are lost for sure."""
         sure = [i for g, r in groups if len(g) == r for i in g]
         lost = tuple(sorted((*lost, *sure)))
-        if any(frozenset((a, b)) in self._alike for k, a in enumerate(lost) for b in lost[k + 1 :]):
+        if self._nested(lost):
             return  # one goes with the other: the same as a smaller set
         open_groups = tuple((g, r) for g, r in groups if 0 < r < len(g))
         self._number += 1

@@ -1,0 +1,99 @@
+"""Write what costs most to lose: singles as GeoJSON with a feature for each thing, or any ranking as CSV."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+from numpy.typing import NDArray
+from shapely.geometry import MultiPoint
+from shapely.geometry.base import BaseGeometry
+
+from atlas import geo
+from atlas.candidates import KINDS, Candidate
+from atlas.chokepoints import WorstSets
+from atlas.errors import BadInput, UnknownName, nearest
+from atlas.export import ATTRIBUTION
+from atlas.export_files import write_file
+from atlas.export_geojson import collection_text
+from atlas.layers import Layers
+from atlas.losses import Lens
+from atlas.singles import Singles
+
+
+def check_kinds(kinds: Sequence[str]) -> None:
+    """Raise BadInput with every unknown kind."""
+    problems = [UnknownName("kind", k, nearest(k, KINDS) or KINDS).problems[0] for k in kinds if k not in KINDS]
+    if problems:
+        raise BadInput(problems)
+
+
+def chokepoints_geojson(found: Singles, look: Lens) -> str:
+    """Return singles as an RFC 7946 collection, what costs most first.
+
+    Ids are those of the candidates, the same for every bloc and element. Facilities and ports are points, passages
+    their gate lines, borders the posts where land routes cross, countries and stages of a country a point inside it.
+    """
+    table = found.table(look)
+    of = {c.id: c for c in found.candidates}
+    posts = found.study.router.network.border_points()
+    shapes = [shape(of[i], found.study.layers, posts) for i in table["id"]]
+    rows = table.assign(rank=range(1, len(table) + 1), halts=[";".join(of[i].halts) for i in table["id"]])
+    for c in rows.select_dtypes("float").columns:
+        rows[c] = [float(f"{v:.6g}") for v in rows[c]]
+    made = gpd.GeoDataFrame(rows.set_index("id"), geometry=shapes, crs=geo.CRS)
+    members = {
+        "name": "chokepoints", "title": f"What costs {look.bloc} most to lose", "attribution": ATTRIBUTION,
+        "bloc": look.bloc, "element": look.element, "commodity": look.commodity, "unit": look.unit,
+    }  # fmt: skip
+    return collection_text(made, members)
+
+
+def shape(c: Candidate, layers: Layers, posts: Mapping[str, NDArray[np.float64]]) -> BaseGeometry | None:
+    """Return where a candidate lies, `posts` are the crossings of borders; None where the layers do not say."""
+    _, _, target = c.id.partition(":")
+    if c.kind in ("facility", "port", "passage"):
+        table = getattr(layers, {"facility": "facilities", "port": "ports", "passage": "passages"}[c.kind])
+        found: BaseGeometry = table.geometry[target]
+        return found
+    if c.kind == "border":
+        return MultiPoint(posts[target]) if target in posts else None
+    if c.country in layers.countries.index:
+        inside: BaseGeometry = layers.countries.geometry[c.country].representative_point()
+        return inside
+    return None
+
+
+def singles_csv(found: Singles, look: Lens) -> str:
+    """Return singles as CSV: the columns of `Singles.table`, with rank and halts."""
+    halts = {c.id: ";".join(c.halts) for c in found.candidates}
+    table = found.table(look)
+    table.insert(0, "rank", range(1, len(table) + 1))
+    return str(table.assign(halts=[halts[i] for i in table["id"]]).to_csv(index=False, lineterminator="\n"))
+
+
+def sets_csv(found: WorstSets) -> str:
+    """Return worst sets as CSV; members and names are semicolon lists."""
+    table = found.table.assign(
+        members=[";".join(m) for m in found.table["members"]], names=[";".join(m) for m in found.table["names"]]
+    )
+    table.insert(0, "rank", range(1, len(table) + 1))
+    return str(table.to_csv(index=False, lineterminator="\n"))
+
+
+def write_singles(found: Singles, look: Lens, path: Path) -> None:
+    """Write singles to .geojson or .csv, whole or not at all."""
+    text = singles_csv(found, look) if path.suffix.lower() == ".csv" else chokepoints_geojson(found, look)
+    _write(text, path)
+
+
+def write_sets(found: WorstSets, path: Path) -> None:
+    """Write worst sets to .csv, whole or not at all."""
+    _write(sets_csv(found), path)
+
+
+def _write(text: str, path: Path) -> None:
+    def write(fresh: Path) -> None:
+        fresh.write_text(text, encoding="utf-8", newline="\n")
+
+    write_file(path, write)
