@@ -81,6 +81,7 @@ bench: $(VENV)/.bench $(PEERS)/.made
 	  part $(PEERS)/bin/python -m pytest -q tests/test_bench_model.py; \
 	  part $(PEERS)/bin/python -m benchmarks.model peers; \
 	  part $(BIN)/python -m benchmarks.model halts; \
+	  part $(BIN)/python -m benchmarks.findings; \
 	  part $(BIN)/python -m benchmarks.run; \
 	  [ -z "$$failed" ] || { echo "error: failed or over a bound$$failed" >&2; exit 1; }
 
