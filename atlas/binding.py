@@ -112,7 +112,7 @@ def _column_words(
         if rising:
             kept = {"contract": "all that contracts hold", "old": "all that known trade holds"}.get(key, "all there is")
             return f"{kept} of {way} for buyers {b}", ""
-        return f"easy-to-give-up {way} runs out (buyers {b})", ""
+        return f"no more {way} given up easily (buyers {b})", ""
     if kind in ("normal", "surge") and unit in u.index:
         making = _MAKING[str(u.at[unit, "stage"])]
         side = _side(str(u.at[unit, "country"]), bloc, bloc_name)

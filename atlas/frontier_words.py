@@ -69,10 +69,17 @@ def sentence(f: Frontier, layers: Layers) -> str:
     more = at["allied_share"] - first["allied_share"] > 5e-4
     if more:
         extra = at["unit_spend_usd_t"] - first["unit_spend_usd_t"]
-        text += (
-            f" It can rise to {percent(at['allied_share'])} with nobody in the bloc shorter, at {extra:+,.0f}\u00a0USD "
-            f"a delivered tonne in freight, processing and duty"
+        cost = (
+            "at the same cost"
+            if abs(extra) < 0.5
+            else f"for {abs(extra):,.0f}\u00a0USD {_more(extra)} a delivered tonne"
         )
+        text += (
+            f" It can rise to {percent(at['allied_share'])} with nobody in the bloc shorter, {cost} in freight, "
+            "processing and duty"
+        )
+        others = (at["shortage_t"] - at["bloc_shortage_t"]) - (first["shortage_t"] - first["bloc_shortage_t"])
+        text += f", while others go short of {others:,.0f}\u00a0t" if others > 0.5 else ""
         text += f"; what ends it: {at['binds']}." if at["binds"] else "."
     else:
         text += " It cannot rise without somebody in the bloc going short."
@@ -83,6 +90,10 @@ def sentence(f: Frontier, layers: Layers) -> str:
             f"{percent(without)} of its demand."
         )
     return text
+
+
+def _more(change: float) -> str:
+    return "more" if change > 0 else "less"
 
 
 def key_breaks(f: Frontier, most: int = BREAKS) -> pd.DataFrame:

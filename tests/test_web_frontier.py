@@ -108,6 +108,7 @@ def test_the_sentences_say_what_happens(study: Any, found: Any) -> None:
     assert p["bloc_shortage_share"].iloc[knee(found)] <= p["bloc_shortage_share"].iloc[0] + 2e-3
     free = worth_sentence(worth(study, (), "pair"), study.layers)
     assert "no magnet stays short" in free
+    assert found.to_json()["start"]["foreign_t"] == pytest.approx(p["foreign_t"].iloc[0], rel=1e-5)
     names = key_breaks(found)["binds"].tolist()
     assert names
     assert len(names) == len(set(names))
