@@ -31,12 +31,19 @@ def fresh(folder: str) -> Study:
     return study
 
 
+def searching(done: int, total: int, what: str) -> None:
+    """Show how far a search is, whose end nobody knows."""
+    progress(done, total or done + 1, what)
+
+
 def all_singles(report: Report, study: Study) -> None:
     """Time every single."""
     start = time.perf_counter()
     found = singles(study, progress)
     progress(1, 1, "")
-    report.add(f"singles: {found.solves} solves, {workers_of(study.settings.workers)} processes", time.perf_counter() - start, "s", SINGLES_S)  # fmt: skip
+    spent = time.perf_counter() - start
+    workers = workers_of(study.settings.workers)
+    report.add(f"singles: {found.solves} solves, {workers} processes", spent, "s", SINGLES_S)
     start = time.perf_counter()
     singles(study)
     report.add("  the same again, kept", time.perf_counter() - start, "s")
@@ -47,10 +54,11 @@ def sets(report: Report, study: Study, size: int) -> None:
     for bloc, element in LENSES:
         asked = question(study, bloc, element)
         start = time.perf_counter()
-        found = worst_sets(study, asked, size, LIMIT_S[size], 1, progress)
+        found = worst_sets(study, asked, size, LIMIT_S[size], 1, searching)
         spent = time.perf_counter() - start
         progress(1, 1, "")
-        report.add(f"sets of {size}, {bloc}, {element}: {' + '.join(found.table.at[0, 'members'])}", spent, "s", LIMIT_S[size])  # fmt: skip
+        members = " + ".join(found.table.at[0, "members"])
+        report.add(f"sets of {size}, {bloc}, {element}: {members}", spent, "s", LIMIT_S[size])
         report.add("  gap of the proof (0: proved)", found.gap, "", GAP)
         report.add(f"  solves, of {found.sets:,} sets", found.solves, "")
         rng, n = random.Random(size), len(asked.candidates)
