@@ -142,7 +142,7 @@ class Report:
         if not known:
             return text + "."
         least = min(r.n_minus_1_share for r in known)
-        places = ", ".join(dict.fromkeys(_what(r) for r in known if r.n_minus_1_share < least + 0.005))
+        places = _places([r for r in known if r.n_minus_1_share < least + 0.005])
         left = "nothing" if least < 0.005 else f"{100 * least:.0f}\u00a0%"
         return text + f"; without its largest country {left} is left of what demand asks of {places}."
 
@@ -157,8 +157,21 @@ class Report:
 
 
 def _what(r: Concentration) -> str:
-    word = {"mine": "mining", "metal": "metal making", "magnet": "magnet making"}.get(r.stage, r.stage)
-    return f"{word} of {r.element}" if r.element in RECIPE_KEYS else word
+    return f"{_word(r.stage)} of {r.element}" if r.element in RECIPE_KEYS else _word(r.stage)
+
+
+def _word(stage: str) -> str:
+    return {"mine": "mining", "metal": "metal making", "magnet": "magnet making"}.get(stage, stage)
+
+
+def _places(rows: Sequence[Concentration]) -> str:
+    """Return stages with their elements, each stage once: "separation of Dy and Tb"."""
+    said = []
+    for stage in dict.fromkeys(r.stage for r in rows):
+        elements = [r.element for r in rows if r.stage == stage and r.element in RECIPE_KEYS]
+        several = f"{', '.join(elements[:-1])} and {elements[-1]}" if len(elements) > 1 else "".join(elements)
+        said.append(_word(stage) + (f" of {several}" if several else ""))
+    return ", ".join(said)
 
 
 def _plain(value: float) -> float | None:

@@ -66,8 +66,8 @@ def best_portfolio(
 ) -> Portfolio:
     """Return the affordable choice with the least objective, or the best found in `most_solves` and its bound.
 
-    `capex_usd` by project; `known` are choices solved before, whose planes are used. Projects that the best leaves idle
-    are left out of it.
+    `capex_usd` by project; `known` are choices solved before, whose planes are used. Money that is not needed is not
+    spent: projects that stand idle are left out, and the dearest of the others as long as best and bound still meet.
     """
     ids, start = yard.projects, yard.solves
     cost = np.array([capex_usd[p] for p in ids]) / MUSD
@@ -80,10 +80,10 @@ def best_portfolio(
         if _affordable(b, capex_usd, budget_usd) and b.objective_usd < best.objective_usd:
             best = b
     planes.add(yard.build(dict.fromkeys(ids, CORE_SHARE)))
-    while (best.objective_usd - bound) / whole > gap and yard.solves - start < most_solves:
+    while (best.objective_usd - bound) / whole > gap / 2 and yard.solves - start < most_solves:
         chosen, lowest = planes.lowest(cost, budget_usd / MUSD)
         bound = max(bound, lowest)
-        if (best.objective_usd - bound) / whole <= gap:
+        if (best.objective_usd - bound) / whole <= gap / 2:
             break
         before = yard.solves
         inside = {p: TOWARDS * (p in chosen) + (1 - TOWARDS) * CORE_SHARE for p in ids}
@@ -96,6 +96,7 @@ def best_portfolio(
         if progress:
             left = max((best.objective_usd - bound) / whole, 0.0)
             progress(yard.solves - start, most_solves, f"portfolio, gap {100 * left:.1f} %")
+    best = _cheaper(yard, best, capex_usd, min(bound, best.objective_usd) + gap * whole)
     used = tuple(p for p in ids if best.share[p] > 0 and best.output_t[p] > IDLE_T)
     return Portfolio(
         budget_usd=budget_usd,
@@ -106,6 +107,20 @@ def best_portfolio(
         gap_share=max((best.objective_usd - bound) / whole, 0.0),
         solves=yard.solves - start,
     )
+
+
+def _cheaper(yard: Yard, best: Built, capex_usd: Mapping[str, float], limit_usd: float) -> Built:
+    """Return the choice without what it can miss, dearest first, as long as its objective keeps to the limit."""
+    ids = yard.projects
+    for p in sorted(ids, key=lambda p: (-capex_usd[p], p)):
+        if not best.share[p] or not capex_usd[p] or best.output_t[p] <= IDLE_T:
+            continue
+        if best.objective_usd - best.price_usd[p] > limit_usd:
+            continue  # its duals prove that it cannot be missed
+        less = yard.build([q for q in ids if best.share[q] and q != p])
+        if less.objective_usd <= limit_usd:
+            best = less
+    return best
 
 
 def _affordable(b: Built, capex_usd: Mapping[str, float], budget_usd: float) -> bool:

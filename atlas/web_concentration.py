@@ -1,0 +1,88 @@
+"""The page of concentration by stage and element, and its JSON."""
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, current_app, request
+
+from atlas.concentration import KEYS, Report, concentration
+from atlas.errors import BadInput, UnknownName, nearest
+from atlas.render import environment
+from atlas.render_concentration import KEY_WORDS, page_parts
+from atlas.web_answers import Document
+from atlas.web_api import JSON_TYPE
+from atlas.web_pages import html_document, nav
+from atlas.web_query import Query, parameters, single
+
+concentrations = Blueprint("concentrations", __name__)
+
+
+@concentrations.get("/concentration")
+def concentration_page() -> Response:
+    """Show how concentrated each stage and element is, beside published measures."""
+    atlas = _atlas()
+    element, halts = _ask()
+    address = "/api/concentration" + (f"?{urlencode(_parts(element, halts))}" if element or halts else "")
+
+    def make() -> Document:
+        made = page_parts(_measured(element, halts))
+        template = environment().get_template("concentration.html")
+        return html_document(
+            template.render(
+                nav=nav("/concentration"), base=atlas.assets.base, here="/concentration", p=made, halts=halts,
+                element=element, keys=[(k, KEY_WORDS[k]) for k in KEYS], json=address,
+            )
+        )  # fmt: skip
+
+    return atlas.send(atlas.answers.documents.get(("concentration", "page", element, halts), make))
+
+
+@concentrations.get("/api/concentration")
+def concentration_json() -> Response:
+    """Return what `atlas concentration --json` prints."""
+    atlas = _atlas()
+    element, halts = _ask()
+
+    def make() -> Document:
+        told = _measured(element, halts).to_json()
+        return Document.of(json.dumps(told, allow_nan=False, ensure_ascii=False, separators=(",", ":")), JSON_TYPE)
+
+    return atlas.send(atlas.answers.documents.get(("concentration", "json", element, halts), make))
+
+
+def _atlas() -> Any:
+    """Return what the application holds: study, settings, answers, assets, send."""
+    return current_app.extensions["atlas"]
+
+
+def _ask() -> tuple[str, tuple[str, ...]]:
+    """Return the element (empty for all) and the halts that an address names; raises BadInput."""
+    atlas = _atlas()
+    found = parameters(request, ("element", "halt"), atlas.settings)
+    problems: list[str] = []
+    element = single(found, "element", "", problems)
+    if element and element not in KEYS:
+        problems += UnknownName("element", element, nearest(element, KEYS) or KEYS).problems
+    halts: tuple[str, ...] = ()
+    try:
+        halts = tuple(atlas.study.question(found.get("halt", [])).specs)
+    except BadInput as e:
+        problems += e.problems
+    if problems:
+        raise BadInput(problems)
+    return element, halts
+
+
+def _parts(element: str, halts: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [("element", element)] * bool(element) + [("halt", h) for h in halts]
+
+
+def _measured(element: str, halts: tuple[str, ...]) -> Report:
+    """Return the report; a solve waits for its place like every other answer."""
+    atlas = _atlas()
+    question = atlas.answers.question(Query(halts))
+    with atlas.timed("solve"):
+        atlas.answers.outcome(question, "us-allies", request.remote_addr or "")
+    with atlas.timed("measure"):
+        return concentration(atlas.study, halts, element=element)
