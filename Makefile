@@ -16,7 +16,7 @@ help:
 	@echo 'make test      the tests, without a browser'
 	@echo 'make test-all  all tests: slow ones and the browser too'
 	@echo 'make check     lint, types and tests: what CI runs'
-	@echo 'make bench     routing and the model beside their peers; times of all halts and of the main commands'
+	@echo 'make bench     routing and the model beside their peers; times of all halts, of findings and of the main commands'
 	@echo 'make network   rebuild layers/network/ from the raw graphs'
 
 # Stamp files: a second call finds them newer than what they came from and installs nothing.
