@@ -75,8 +75,8 @@ def sets_sentence(found: WorstSets) -> str:
         text = f"The worst {word} for {look.bloc} is {names}, proved over {found.sets:,} sets with {_solves(found)}"
     else:
         text = (
-            f"The worst {word} found for {look.bloc} is {names}; another could be up to {percent(found.gap)} worse, "
-            f"after {_solves(found)} of {found.sets:,} sets"
+            f"Of the sets looked at the {word} that costs {look.bloc} most is {names}; it is not proved the worst: "
+            f"another could cost up to {percent(found.gap)} more ({_solves(found)}, {found.sets:,} sets)"
         )
     text += f": {r['short_t']:,.0f} t of magnets short, {percent(r['lost_share'])} of its {_goods(look)} lost."
     if found.size > 1:
