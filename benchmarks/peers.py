@@ -46,7 +46,7 @@ def compare(report: Report) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     study = open_study()
     study.solve()
-    ours = {BASELINE: study._before} | {halt: _ours(study, halt) for halt in HALTS}
+    ours = {BASELINE: study.before} | {halt: _ours(study, halt) for halt in HALTS}
     asked = _questions(study)
     with solver_clock() as clock:
         in_linopy(report, study, asked, ours)
@@ -59,7 +59,7 @@ def compare(report: Report) -> None:
 def _ours(study: Study, halt: str) -> State:
     stage = study._own
     frame = stage.frame(study.calibration)
-    return solve_halted(frame, stage.router, study.question([halt]), study.blocs, study._before, 60.0)
+    return solve_halted(frame, stage.router, study.question([halt]), study.blocs, study.before, 60.0)
 
 
 def _questions(study: Study) -> dict[str, Question]:
@@ -163,7 +163,7 @@ def times(report: Report, study: Study, clock: Clock, question: Question, state_
 
 def _asking(study: Study, name: str, found: State) -> Callable[[Any, bool], State]:
     """Return how a question becomes a stated programme, its routes known; `first`: columns are priced in."""
-    world, before = study._own.world, study._before
+    world, before = study._own.world, study.before
     scenario = study.question([] if name == BASELINE else [name])
     limits = before.limits
     lane_t = before.lane_t(len(world.lanes))

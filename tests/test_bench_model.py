@@ -180,7 +180,7 @@ def test_make_bench_runs_every_part_and_fails_in_the_end_if_one_did(tmp_path: Pa
 
     done, whole = bench("nothing")
     assert done.returncode == 0, done.stderr
-    assert len(whole) == 5
+    assert len(whole) >= 5
     for part in whole:
         done, asked = bench(part.split()[-1])
         assert asked == whole

@@ -383,7 +383,7 @@ def sample(rng: random.Random, n: int) -> list[str]:
 def solve(study: Study, question: Scenario) -> State:
     """Solve anew what a study would answer from its memory."""
     stage = study._own
-    return solve_halted(stage.frame(study.calibration), stage.router, question, study.blocs, study._before, 60.0)
+    return solve_halted(stage.frame(study.calibration), stage.router, question, study.blocs, study.before, 60.0)
 
 
 def check_chain(study: Study, chain: Sequence[str]) -> None:
@@ -398,7 +398,7 @@ def check_chain(study: Study, chain: Sequence[str]) -> None:
         cost = solved.reading.objective_usd
     turned = solve(study, study.question(list(reversed(chain))))
     assert turned.optimum.x.tobytes() == solved.optimum.x.tobytes(), chain
-    assert solve(study, Scenario()).optimum.x.tobytes() == study._before.optimum.x.tobytes()
+    assert solve(study, Scenario()).optimum.x.tobytes() == study.before.optimum.x.tobytes()
 
 
 @pytest.mark.slow
@@ -515,7 +515,7 @@ def test_no_question_alters_the_shipped_world(study: Study) -> None:
     kept = {k: pd.DataFrame(v).drop(columns="geometry", errors="ignore").copy(deep=True) for k, v in tables.items()}
     lanes, demand = stage.world.lanes.copy(deep=True), stage.world.demand.copy(deep=True)
     frozen(stage.frame(study.calibration))
-    frozen(study._before)
+    frozen(study.before)
     before = study.baseline.reading.flows.copy(deep=True)
     raw = {
         "name": "everything", "halt": [{"spec": "country:CHN:USA@0.5/magnet"}, {"spec": "passage:malacca@0.5"}], "transshipment": True,
