@@ -18,7 +18,7 @@ from atlas.cli_shell import (
 )  # fmt: skip
 
 WIDTH = 118
-NAME = 34  # characters of a project's name; longer ones are cut
+NAME = 28  # characters of a project's name; longer ones are cut
 
 
 @click.command("fixes")
@@ -72,16 +72,18 @@ def _projects(f: Any, top: int) -> str:
         mark = "" if p.capex_known else " est."
         rows.append(
             (_cut(p.name), p.stage, p.country, f"{p.start_year}", tonnes(p.capacity_t), taken(r.alone), taken(r.last),
-             tonnes(r.output_t), number(r.per_t, 2), f"{number(p.capex_usd / 1e6)}{mark}", number(r.per_musd, 2))
+             number(r.alone.objective_usd / 1e6), tonnes(r.output_t), number(r.per_t, 2),
+             f"{number(p.capex_usd / 1e6)}{mark}", number(r.per_musd, 2))
         )  # fmt: skip
-    head = ("project", "stage", "country", "start", "capacity", "alone, t", "last, t", "made, t", "t per t",
-            "capex, M USD", "t per M USD")  # fmt: skip
+    head = ("project", "stage", "country", "start", "capacity", "alone, t", "last, t", "worth", "made, t", "per t",
+            "capex", "per capex")  # fmt: skip
     text = table(head, rows, left=3)
     more = len(f.rows) - top
     notes = [
-        "alone: shortage of the bloc that it takes away by itself; last: when all others are there; made: with all "
-        "there. t per t and t per M USD: alone, by capacity and capex. 0*: proved without a solve. est.: capex by the "
-        "median of its stage (C)."
+        "alone: shortage of the bloc that it takes away by itself; last: when all others are there; worth: what it "
+        "takes off the objective alone, M USD a year: the world's shortage by priority above all; made: with all "
+        "there. capex in M USD, est. where it is the median of its stage (C); per t, per capex: alone, by capacity "
+        "and by M USD. 0*: proved without a solve."
     ]
     if more > 0:
         notes.insert(0, f"{more} more in --json, or with --top.")

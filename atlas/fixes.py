@@ -19,6 +19,8 @@ STEPS = 12
 # A price that is the solver's rounding, USD.
 NO_PRICE_USD = 1.0
 RAMP_YEARS = 2
+# Less of a shortage than this is none, t.
+LEAST_T = 0.5
 
 
 @dataclass(frozen=True)
@@ -109,26 +111,33 @@ class Fixes:
     def sentence(self) -> str:
         """The answer in words."""
         short = self.none.bloc_short_t
-        if short < 0.5:
+        if short < LEAST_T:
             return f"With {self.what}, {self.bloc} is short of no magnets: there is nothing to fix."
         where = "anywhere" if self.everywhere else f"in {self.bloc}"
         when = f" by {self.by}" if self.by else ""
-        share = self.together.bloc_t / short
+        whole = self.together.bloc_t
         text = (
             f"With {self.what}, {self.bloc} is short of {short:,.0f}\u00a0t of magnets a year. All {len(self.rows)} "
-            f"projects {where} that came after {CALIBRATED_YEAR} or are still to come{when} would take "
-            f"{max(self.together.bloc_t, 0.0):,.0f}\u00a0t ({100 * max(share, 0.0):.0f}\u00a0%) off that"
+            f"projects {where} that came after {CALIBRATED_YEAR} or are still to come{when} would "
         )
-        best = self.rows[0] if self.rows else None
-        if best is None or best.alone.bloc_t < 0.5:
-            return text + "; none of them helps alone."
-        text += f"; alone, {best.project.name} takes most off: {best.alone.bloc_t:,.0f}\u00a0t."
+        if whole < -LEAST_T:
+            text += f"leave it {-whole:,.0f}\u00a0t shorter: what they make goes to others, or to higher priorities."
+        elif whole < LEAST_T:
+            text += "not change that."
+        else:
+            text += f"take {whole:,.0f}\u00a0t ({100 * whole / short:.0f}\u00a0%) off that."
+        best = self.rows[0]
+        if best.alone.bloc_t >= LEAST_T:
+            text += f" Alone, {best.project.name} takes most off: {best.alone.bloc_t:,.0f}\u00a0t."
+        elif whole >= LEAST_T:
+            text += " None of them helps alone."
         if self.portfolio:
             gain = self.none.bloc_short_t - self.portfolio.best.bloc_short_t
-            names = len(self.portfolio.chosen)
+            for_all = "" if gain >= 0 else " for the world as a whole"
             text += (
-                f" For {self.portfolio.budget_usd / 1e6:,.0f} million USD the best choice is {names} of them"
-                f" ({gain:,.0f}\u00a0t)."
+                f" For {self.portfolio.budget_usd / 1e6:,.0f} million USD the best choice{for_all} is "
+                f"{len(self.portfolio.chosen)} of them: {abs(gain):,.0f}\u00a0t "
+                f"{'less' if gain >= 0 else 'more'} short."
             )
         return text
 

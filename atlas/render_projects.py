@@ -6,12 +6,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from atlas.fixes import Fixes, Gain
+from atlas.fixes import LEAST_T, Fixes, Gain
 from atlas.render_data import web_address
 
 ALONE, LAST, INK, SOFT, GRID = "#0072B2", "#E69F00", "#1B2530", "#52606D", "#D5DCE3"
 BARS = 16  # projects in the plot; the table has them all
-LEAST_T = 0.5  # shortage below which there is no bar to see
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,8 @@ def percent(share: float) -> str:
 
 def musd(usd: float) -> str:
     """Return million USD for people."""
-    return f"{usd / 1e6:,.0f}"
+    text = f"{usd / 1e6:,.0f}"
+    return text.replace("-", "−") if any(c in "123456789" for c in text) else "0"
 
 
 def swatch(colour: str) -> Markup:
@@ -93,6 +93,7 @@ def _row(r: Any, layers: Any) -> dict[str, Any]:
         "id": p.id, "name": p.name, "stage": p.stage, "country": p.country, "status": p.status_words,
         "start": p.start_year, "capacity": (p.capacity_t, tonnes(p.capacity_t)),
         "alone": _gain(r.alone), "last": _gain(r.last), "world": (r.alone.world_t, tonnes(r.alone.world_t)),
+        "worth": (r.alone.objective_usd / 1e6, musd(r.alone.objective_usd)),
         "made": (r.output_t, tonnes(r.output_t)), "per_t": (r.per_t, f"{r.per_t:.2f}".replace("-", "−")),
         "capex": (p.capex_usd / 1e6, musd(p.capex_usd)), "estimate": not p.capex_known,
         "confidence": p.capex_confidence, "covers": p.capex_covers,
