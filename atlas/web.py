@@ -18,10 +18,12 @@ from atlas.errors import AtlasError
 from atlas.solver_process import use_process
 from atlas.web_answers import Answers, Document
 from atlas.web_api import JSON_TYPE, api
+from atlas.web_concentration import concentrations
 from atlas.web_errors import failure
 from atlas.web_frontier import frontiers
 from atlas.web_jobs import Jobs
 from atlas.web_pages import error_page, pages
+from atlas.web_projects import fixing
 from atlas.web_route import routes
 from atlas.web_trace import tracing
 from atlas.web_validate import accuracy
@@ -108,6 +110,8 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     app.register_blueprint(accuracy)
     app.register_blueprint(frontiers)
     app.register_blueprint(tracing)
+    app.register_blueprint(fixing)
+    app.register_blueprint(concentrations)
 
     @app.get("/static/<digest>/<path:name>")
     def static_file(digest: str, name: str) -> Response:
