@@ -402,11 +402,11 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
         parts.setdefault((str(pool), str(g), int(k)), []).append((str(m), float(share), float(own_t)))
     for (pool, g, k), users in parts.items():
         t = sum(own_t for _, _, own_t in users)
+        met = [(("market", m, g), own_t / t) for m, own_t in _sums((m, own_t) for m, _, own_t in users)]
         for step, low, width in shortage_parts(steps, [share for _, share, _ in users]):
             # The last to go without are those who would step down.
-            last = [(m, own_t) for m, share, own_t in users if share >= 1 - low - SAME_SHARE]
-            hits = [((row, m, g), own_t / t) for row, some in (("market", users), ("step", last))
-                    for m, own_t in _sums((u[0], u[-1]) for u in some)]  # fmt: skip
+            last = _sums((m, own_t) for m, share, own_t in users if share >= 1 - low - SAME_SHARE)
+            hits = [*met, *((("step", m, g), own_t / t) for m, own_t in last)]
             column("short", pool, g, hits, upper=t * width, step=step, priority_class=k)
     matrix = sparse.csc_matrix((values, (at_row, at_column)), shape=(len(rows.lower), len(table["kind"])))
     matrix.sum_duplicates()
@@ -431,15 +431,12 @@ def shortage_parts(steps: int, shares: Sequence[float]) -> list[tuple[int, float
     A part is a step of the penalty, cut where what is left begins to be just one of `shares`, those of the users who
     may step down: from there on each tonne more that they lack is one less that steps down.
     """
-    cuts = {1 - s for s in shares if s > 0}
+    cuts = sorted({1 - s for s in shares if s > 0})
     made = []
     for step in range(steps):
         low, high = step / steps, (step + 1) / steps
-        inside = sorted(c for c in cuts if low + SAME_SHARE < c < high - SAME_SHARE)
-        if not inside:
-            made.append((step, low, 1 / steps))
-            continue
-        made += [(step, a, b - a) for a, b in pairwise([low, *inside, high])]
+        inside = [c for c in cuts if low + SAME_SHARE < c < high - SAME_SHARE]
+        made += [(step, a, b - a) for a, b in pairwise([low, *inside, high])] if inside else [(step, low, 1 / steps)]
     return made
 
 
