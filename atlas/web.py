@@ -18,6 +18,7 @@ from atlas.errors import AtlasError
 from atlas.solver_process import use_process
 from atlas.web_answers import Answers, Document
 from atlas.web_api import JSON_TYPE, api
+from atlas.web_chokepoints import chokepoints
 from atlas.web_concentration import concentrations
 from atlas.web_errors import failure
 from atlas.web_frontier import frontiers
@@ -108,6 +109,7 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     app.register_blueprint(api)
     app.register_blueprint(routes)
     app.register_blueprint(accuracy)
+    app.register_blueprint(chokepoints)
     app.register_blueprint(frontiers)
     app.register_blueprint(tracing)
     app.register_blueprint(fixing)

@@ -85,6 +85,11 @@ class Jobs:
                 del self._jobs[old]
             return job
 
+    def known(self, key: Hashable) -> Job | None:
+        """Return the job of `key` where there is one; nothing is started."""
+        with self._lock:
+            return self._jobs.get(key)
+
 
 def _run(job: Job, make: Callable[[Progress], Any]) -> None:
     try:

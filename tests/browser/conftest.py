@@ -41,6 +41,15 @@ def invented_address() -> Iterator[str]:
     yield from served(fake_study())
 
 
+@pytest.fixture(scope="session")
+def mapped_address() -> Iterator[str]:
+    """The address of a running server over an invented study that solves and has places on a map."""
+    from tests.invented import invent
+    from tests.test_web_chokepoints import mapped
+
+    yield from served(mapped(invent()))
+
+
 def served(study: Any) -> Iterator[str]:
     """Run a server on a free port until the tests are over."""
     from waitress.server import create_server

@@ -1,0 +1,80 @@
+/* The map of what costs most to lose: tinted countries, gates, places as large as the loss. Text is only text. */
+(function () {
+"use strict";
+const {decode, latlngs, make, landLayer, Mark, Words, COPIES, INK, SANS} = window.Atlas;
+
+function popup(thing) {
+  const rows = thing.facts.map(([what, figure]) => what ? make("tr", {}, make("th", {scope: "row"}, what), make("td", {}, figure)) : make("tr", {}, make("td", {colspan: "2"}, figure)));
+  return make("div", {class: "popup"}, make("h3", {}, thing.name), make("table", {}, make("tbody", {}, ...rows)));
+}
+
+/* The middle of a gate: of its longest line. */
+function middle(gate) {
+  if (!gate.lines.length) return gate.posts[0];
+  const line = gate.lines.reduce((a, b) => a.length >= b.length ? a : b), half = (line.length - 1) / 2;
+  const a = line[Math.floor(half)], b = line[Math.ceil(half)];
+  return [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
+}
+
+function start(map, id, options) {
+  const data = JSON.parse(document.getElementById(id).textContent), allies = new Set(data.allies);
+  map.createPane("land").style.zIndex = 200;
+  map.createPane("words").style.zIndex = 620;
+  map.getPane("words").classList.add("atlas-words-pane");
+  const canvas = L.canvas({padding: 0.2, tolerance: 4});
+  map.attributionControl.setPrefix(false);
+  map.attributionControl.addAttribution(options.attribution);
+  map.setMinZoom(0);
+  map.scrollWheelZoom.disable();  // the page scrolls past the map
+  map.on("click", () => map.scrollWheelZoom.enable());
+  map.getContainer().setAttribute("aria-label", options.label || "Map");
+  const look = () => map.fitBounds([[-42, -125], [66, 152]], {animate: false});
+  look();
+  landLayer(data.land.countries, c => allies.has(c.id) ? "ally" : "plain").addTo(map);
+  const open = (thing, at) => L.popup({maxWidth: 320, autoPanPaddingTopLeft: [10, 30]}).setLatLng(at).setContent(popup(thing)).openOn(map);
+
+  const land = new Map(data.land.countries.map(c => [c.id, c]));
+  for (const c of data.countries) {
+    const outline = land.get(c.id);
+    if (!outline) continue;
+    const rings = outline.rings.map(r => decode(r, 2));
+    for (const shift of COPIES) {
+      L.polygon(rings.map(r => latlngs(r, shift)), {renderer: canvas, stroke: false, fillColor: data.tints[c.level], fillOpacity: 0.85, smoothFactor: 0.6})
+        .bindTooltip(() => make("span", {}, c.name + ": " + c.share + " of the supply"), {sticky: true})
+        .on("click", e => { L.DomEvent.stopPropagation(e); open(c, e.latlng); }).addTo(map);
+    }
+  }
+  const mark = (thing, at, radius, hollow) => {
+    const own = data.looks[thing.kind];
+    for (const shift of COPIES) {
+      new Mark([at[1], at[0] + shift], {renderer: canvas, shape: own.shape, fillColor: hollow ? "#FFFFFF" : own.colour, edge: hollow ? own.colour : INK, hollow, radius, bubblingMouseEvents: false})
+        .bindTooltip(() => make("span", {}, thing.name), {direction: "top", offset: [0, -6]})
+        .on("click", e => open(thing, e.latlng)).addTo(map);
+    }
+  };
+  for (const p of data.places) mark(p, p.at, p.r, !p.lost);
+  for (const g of data.gates) {
+    const own = data.looks[g.kind];
+    for (const shift of COPIES) if (g.lines.length) {
+      L.polyline(g.lines.map(l => latlngs(l, shift)), {renderer: canvas, color: own.colour, weight: g.width, bubblingMouseEvents: false})
+        .bindTooltip(() => make("span", {}, g.name), {sticky: true})
+        .on("click", e => open(g, e.latlng)).addTo(map);
+    }
+    for (const at of g.posts) mark(g, at, 4, false);
+    if (g.lines.length) mark(g, middle(g), Math.max(3.5, g.width * 0.9), false);
+  }
+  const words = new Words(() => [
+    ...data.gates.filter(g => g.lines.length).map(g => ({text: g.name, at: middle(g), dx: 9, weight: 100 * g.width, colour: INK, font: "600 11px " + SANS, minZoom: g.width > 3 ? 0 : 3})),
+    ...data.places.filter(p => p.lost).map(p => ({text: p.name, at: p.at, dx: p.r + 3, weight: 100 * p.r, colour: INK, font: "600 11px " + SANS, minZoom: p.r > 12 ? 1.5 : p.r > 6 ? 3.5 : 5})),
+    ...data.countries.map(c => ({text: c.name + " " + c.share, at: land.get(c.id) ? land.get(c.id).at : [0, 0], dx: 4, far: true, weight: 1e4 + c.level, colour: INK, font: "700 11.5px " + SANS, minZoom: c.level > 1 ? 0 : 2})),
+    ...data.land.countries.map(c => ({text: c.name, at: c.at, wide: c.wide, weight: -1e3 + c.wide, colour: "#66727F", font: "italic 11.5px " + SANS, minZoom: 2}))
+  ].sort((a, b) => b.weight - a.weight));
+  words.addTo(map);
+  map.on("resize", look);
+  map.whenReady(() => L.Util.requestAnimFrame(() => L.Util.requestAnimFrame(() => { document.body.dataset.ready = "yes"; })));
+  window.AtlasChokepoints.shown = {map, words, data};
+  return window.AtlasChokepoints.shown;
+}
+
+window.AtlasChokepoints = {start};
+})();
