@@ -37,10 +37,9 @@ def page_parts(f: Fixes, layers: Any) -> dict[str, Any]:
         "sentence": f.sentence,
         "nothing": f.none.bloc_short_t < LEAST_T,
         "short": tonnes(f.none.bloc_short_t),
-        "together": tonnes(f.together.bloc_t),
-        "together_share": percent(f.together.bloc_t / f.none.bloc_short_t) if f.none.bloc_short_t >= LEAST_T else "–",
+        "together": changed(f.together.bloc_t, f.none.bloc_short_t),
         "world_short": tonnes(f.none.short_t),
-        "world_together": tonnes(f.together.world_t),
+        "world_together": changed(f.together.world_t, f.none.short_t),
         "demand": tonnes(f.bloc_demand_t),
         "bars": [project_bars(f, seen, layout) for layout in (WIDE, NARROW)] if seen else [],
         "key": [(swatch(ALONE), "alone"), (swatch(LAST), "last: what would be missing if it alone were left out")],
@@ -67,9 +66,12 @@ def tonnes(t: float) -> str:
     return ("0" if not any(c in "123456789" for c in text) else text.replace("-", "−")) + "\u00a0t"
 
 
-def percent(share: float) -> str:
-    """Return a share in percent."""
-    return f"{100 * share:.0f}\u00a0%".replace("-", "−")
+def changed(off_t: float, short_t: float) -> str:
+    """Return how a shortage changes when so much is taken off it: tonnes with their sign, and percent of it."""
+    if abs(off_t) < LEAST_T or short_t < LEAST_T:
+        return "by nothing"
+    sign = "−" if off_t > 0 else "+"
+    return f"by {sign}{tonnes(abs(off_t))} ({sign}{100 * abs(off_t) / short_t:.0f}\u00a0%)"
 
 
 def musd(usd: float) -> str:
@@ -116,8 +118,7 @@ def _portfolio(f: Fixes) -> dict[str, Any] | None:
     gain = Gain.between(f.none, p.best)
     return {
         "budget": musd(p.budget_usd), "capex": musd(p.capex_usd), "guessed": musd(guessed),
-        "bloc": tonnes(gain.bloc_t), "world": tonnes(gain.world_t),
-        "share": percent(gain.bloc_t / f.none.bloc_short_t) if f.none.bloc_short_t >= LEAST_T else "–",
+        "bloc": changed(gain.bloc_t, f.none.bloc_short_t), "world": changed(gain.world_t, f.none.short_t),
         "proved": p.proved, "gap": f"{max(100 * p.gap_share, 0.01):.2f}\u00a0%", "best": musd(p.best.objective_usd),
         "bound": musd(p.bound_usd), "solves": p.solves,
         "rows": [
@@ -175,28 +176,30 @@ def _bar(
 
 def year_curve(f: Fixes, layout: _Layout) -> Markup:
     """Return what the projects there by each year take away, as columns against the whole shortage."""
-    left, right, top, bottom = (56, layout.width - 12, 34, 214)
-    short = max(f.none.bloc_short_t, 1.0)
-    most = short
+    left, right, top, bottom = (60, layout.width - 12, 34, 214)
+    high, low = max(f.none.bloc_short_t, 1.0), min(0.0, *(g.bloc_t for _, g, _ in f.by_year))
+    scale = (bottom - top) / (high - low)
+    zero = bottom + low * scale
     parts = []
     for part in (0.0, 0.25, 0.5, 0.75, 1.0):
-        y = bottom - part * (bottom - top)
-        parts.append(_line(left, y, right, y, GRID))
-        parts.append(_text(left - 6, y + 4, f"{part * most:,.0f}", SOFT, anchor="end", size=11.5))
+        y = zero - part * high * scale
+        parts.append(_line(left, y, right, y, SOFT if part == 0 else GRID))
+        parts.append(_text(left - 6, y + 4, f"{part * high:,.0f}", SOFT, anchor="end", size=11.5))
     parts.append(_text(4, 16, "t of magnets a year; the top line is the whole shortage", SOFT, size=12))
     step = (right - left) / len(f.by_year)
+    small = layout.above
     for n, (year, gain, there) in enumerate(f.by_year):
-        x, value = left + n * step, max(gain.bloc_t, 0.0)
-        high = value / most * (bottom - top)
-        parts.append(_rect(x + step * 0.16, bottom - high, step * 0.68, max(high, 0.8), ALONE))
-        small = layout.above
-        words = f"{value:,.0f}"
-        parts.append(_text(x + step / 2, bottom - high - 5, words, anchor="middle", size=10.5 if small else 12.5))
+        x, value = left + n * step, gain.bloc_t
+        tall = max(abs(value) * scale, 0.8)
+        parts.append(_rect(x + step * 0.16, zero - max(value, 0.0) * scale, step * 0.68, tall, ALONE))
+        above = zero - max(value, 0.0) * scale - 5
+        words = f"{value:,.0f}".replace("-", "−") if abs(value) >= LEAST_T else "0"
+        parts.append(_text(x + step / 2, above, words, anchor="middle", size=10.5 if small else 12.5))
         name = f"’{year % 100:02d}" if small else str(year)
         parts.append(_text(x + step / 2, bottom + 16, name, anchor="middle", size=12.5))
         said = f"{there}" if small else f"{there} project{'s' * (there != 1)}"
         parts.append(_text(x + step / 2, bottom + 32, said, SOFT, anchor="middle", size=11.5))
-    if layout.above:
+    if small:
         parts.append(_text(left, bottom + 48, "year, and how many projects are there by then", SOFT, size=11.5))
     told = "; ".join(f"by {y} {tonnes(g.bloc_t)} with {n} projects" for y, g, n in f.by_year)
     height = bottom + (54 if layout.above else 40)
