@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from atlas import __version__
-from atlas.cli_chokepoints import chokepoints_command
+from atlas.cli_chokepoints import chokepoints_command, write_chokepoints
 from atlas.cli_concentration import concentration_command
 from atlas.cli_frontier import frontier_command, worth_command
 from atlas.cli_projects import fixes_command
@@ -217,10 +217,15 @@ def map_command(
 def export_command(obj: dict[str, Any], layer: str, halts: tuple[str, ...], bloc: str, out: str) -> int:
     """Write a layer or a result for GIS.
 
-    LAYER is facilities, ports, passages, network, flows, changes, or all (one GeoPackage).
+    LAYER is facilities, ports, passages, network, flows, changes, or all (one GeoPackage); or chokepoints, the ranking
+    of what costs the bloc most to lose.
     """
     from atlas import export
 
+    if layer == "chokepoints":
+        if halts:
+            raise BadInput("chokepoints are those of the baseline: leave out --halt")
+        return write_chokepoints(obj, bloc, out)
     export.check_layer_target(layer, out)
     if layer == "network" and not halts:
         from atlas import layers

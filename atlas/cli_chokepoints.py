@@ -11,7 +11,7 @@ import click
 from atlas.cli_shell import bloc_option, json_option, note, open_study, print_json, say, timed, words
 
 WIDTH = 118
-SUFFIXES = (".geojson", ".csv")
+SUFFIXES = (".geojson", ".gpkg", ".csv")
 
 
 @click.command("chokepoints")
@@ -31,7 +31,7 @@ SUFFIXES = (".geojson", ".csv")
 @click.option("--weight", type=float, default=10.0, show_default=True, help="Weight of the bloc's shortage, for sets.")
 @click.option("--cut", type=float, metavar="SHARE", help="Find the fewest things that take the bloc below this share.")
 @click.option("--limit-s", type=float, metavar="S", help="Time for a search of sets.  [default: 600 for 2, 1800 for 3]")
-@click.option("--out", metavar="FILE", help="File to write: .geojson (singles) or .csv.")
+@click.option("--out", metavar="FILE", help="File to write: .geojson or .gpkg (singles), .csv.")
 @json_option
 @click.pass_obj
 def chokepoints_command(
@@ -78,6 +78,24 @@ def chokepoints_command(
         worst = worst_sets(study, asked, size, limit_s, top, progress)
     return _told(_sets_text(worst, top), lambda: _json("sets", worst, top), as_json, out,
                  lambda p: export_chokepoints.write_sets(worst, p))  # fmt: skip
+
+
+def write_chokepoints(obj: dict[str, Any], bloc: str, out: str, commodity: str = "magnet", element: str = "all") -> int:
+    """Write all singles for a bloc to a file and say so; refuses a place it cannot write before any solve."""
+    from atlas.export_chokepoints import write_singles
+    from atlas.export_files import check_target_file
+    from atlas.losses import lens
+    from atlas.singles import singles
+
+    target = check_target_file(out, SUFFIXES)
+    study = open_study(obj)
+    look = lens(study.ground.stage.world, study.blocs, bloc, commodity, element)
+    with timed("found"), bar("losing one thing at a time") as progress:
+        found = singles(study, progress)
+    with timed("written"):
+        write_singles(found, look, target)
+    note(f"wrote {out}")
+    return 0
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Feature ids are stable: the same lane has the same id in every halt, so before, 
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ def write_layer(outcome: Any, layer: str, path: str | Path) -> None:
 def check_layer_target(layer: str, path: str | Path) -> Path:
     """Return the path if the layer exists and may be written there; raise before any long computation if not."""
     if layer not in (*LAYERS, "all"):
-        raise UnknownName("layer", layer, nearest(layer, (*LAYERS, "all")) or LAYERS)
+        raise UnknownName("layer", layer, nearest(layer, (*LAYERS, "chokepoints", "all")) or LAYERS)
     return check_target_file(path, (".gpkg",) if layer == "all" else SUFFIXES)
 
 
@@ -276,25 +276,39 @@ def _make_plain(table: pd.DataFrame) -> None:
 def _write_gpkg(
     path: Path, outcome: Any, names: tuple[str, ...], tables: dict[str, gpd.GeoDataFrame] | None = None
 ) -> None:
-    """Write layers into one GeoPackage with title, attribution and licence in its metadata.
+    about = {}
+    if hasattr(outcome, "flows"):
+        about["scenario"] = json.dumps(outcome.summary["scenario"], ensure_ascii=False)
+    # One table at a time: together the routes of a state are large.
+    found = ((name, tables[name] if tables else layer_table(outcome, name)) for name in names)
+    write_gpkg(path, found, TITLES, about)
+
+
+def write_gpkg(
+    path: Path,
+    tables: Iterable[tuple[str, gpd.GeoDataFrame]],
+    titles: Mapping[str, str],
+    about: Mapping[str, str] | None = None,
+) -> None:
+    """Write named tables into one GeoPackage with title, attribution and licence in its metadata.
 
     GDAL stamps the time into the file; the stamp is fixed so that the same input gives the same bytes.
     """
     stamp = {"OGR_CURRENT_DATE": "2024-01-01T00:00:00.000Z"}
-    about = {"attribution": ATTRIBUTION, "licence": LICENCE, "generator": "rare-earth atlas"}
-    if hasattr(outcome, "flows"):
-        about["scenario"] = json.dumps(outcome.summary["scenario"], ensure_ascii=False)
+    told = {"attribution": ATTRIBUTION, "licence": LICENCE, "generator": "rare-earth atlas", **(about or {})}
+    names: list[str] = []
     pyogrio.set_gdal_config_options(stamp)
     try:
-        for name in names:
-            table = _gis_table(tables[name] if tables else layer_table(outcome, name))
+        for name, made in tables:
+            table = _gis_table(made)
             kind = _geometry_type(table)
             pyogrio.write_dataframe(
                 table, path, layer=name, driver="GPKG", geometry_type=kind, promote_to_multi=kind.startswith("Multi"),
-                dataset_metadata=about if name == names[0] else None,
-                layer_metadata={"title": TITLES[name], **about},
-                layer_options={"FID": "fid", "GEOMETRY_NAME": "geom", "DESCRIPTION": TITLES[name]},
+                dataset_metadata=told if not names else None,
+                layer_metadata={"title": titles[name], **told},
+                layer_options={"FID": "fid", "GEOMETRY_NAME": "geom", "DESCRIPTION": titles[name]},
             )  # fmt: skip
+            names.append(name)
     finally:
         pyogrio.set_gdal_config_options(dict.fromkeys(stamp))
     held = sorted(pyogrio.list_layers(path)[:, 0])
@@ -317,7 +331,9 @@ def _gis_table(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 
 def _geometry_type(table: gpd.GeoDataFrame) -> str:
-    """Return the type of the layer: points stay single, lines and polygons are multi."""
+    """Return the type of the layer: points stay single, lines and polygons are multi, a mixture has none."""
     kinds = {str(k).removeprefix("Multi") for k in table.geometry.geom_type.dropna().unique()}
+    if len(kinds) > 1:
+        return "Unknown"
     kind = next(iter(sorted(kinds)), "LineString")
     return kind if kind == "Point" else f"Multi{kind}"

@@ -13,7 +13,7 @@ from atlas import geo
 from atlas.candidates import KINDS, Candidate
 from atlas.chokepoints import WorstSets
 from atlas.errors import BadInput, UnknownName, nearest
-from atlas.export import ATTRIBUTION
+from atlas.export import ATTRIBUTION, write_gpkg
 from atlas.export_files import write_file
 from atlas.export_geojson import collection_text
 from atlas.layers import Layers
@@ -28,10 +28,10 @@ def check_kinds(kinds: Sequence[str]) -> None:
         raise BadInput(problems)
 
 
-def chokepoints_geojson(found: Singles, look: Lens) -> str:
-    """Return singles as an RFC 7946 collection, what costs most first.
+def chokepoints_table(found: Singles, look: Lens) -> gpd.GeoDataFrame:
+    """Return singles as a table for GIS, what costs most first.
 
-    Ids are those of the candidates, the same for every bloc and element. Facilities and ports are points, passages
+    Indexed by the ids of the candidates, the same for every bloc and element. Facilities and ports are points, passages
     their gate lines, borders the posts where land routes cross, countries and stages of a country a point inside it.
     """
     table = found.table(look)
@@ -41,12 +41,20 @@ def chokepoints_geojson(found: Singles, look: Lens) -> str:
     rows = table.assign(rank=range(1, len(table) + 1), halts=[";".join(of[i].halts) for i in table["id"]])
     for c in rows.select_dtypes("float").columns:
         rows[c] = [float(f"{v:.6g}") for v in rows[c]]
-    made = gpd.GeoDataFrame(rows.set_index("id"), geometry=shapes, crs=geo.CRS)
+    return gpd.GeoDataFrame(rows.set_index("id"), geometry=shapes, crs=geo.CRS)
+
+
+def chokepoints_geojson(found: Singles, look: Lens) -> str:
+    """Return singles as an RFC 7946 collection; see `chokepoints_table`."""
     members = {
-        "name": "chokepoints", "title": f"What costs {look.bloc} most to lose", "attribution": ATTRIBUTION,
-        "bloc": look.bloc, "element": look.element, "commodity": look.commodity, "unit": look.unit,
+        "name": "chokepoints", "title": _title(look), "attribution": ATTRIBUTION, "bloc": look.bloc,
+        "element": look.element, "commodity": look.commodity, "unit": look.unit,
     }  # fmt: skip
-    return collection_text(made, members)
+    return collection_text(chokepoints_table(found, look), members)
+
+
+def _title(look: Lens) -> str:
+    return f"What costs {look.bloc} most to lose: {look.unit}"
 
 
 def shape(c: Candidate, layers: Layers, posts: Mapping[str, NDArray[np.float64]]) -> BaseGeometry | None:
@@ -82,9 +90,13 @@ def sets_csv(found: WorstSets) -> str:
 
 
 def write_singles(found: Singles, look: Lens, path: Path) -> None:
-    """Write singles to .geojson or .csv, whole or not at all."""
-    text = singles_csv(found, look) if path.suffix.lower() == ".csv" else chokepoints_geojson(found, look)
-    _write(text, path)
+    """Write singles to .geojson, .gpkg or .csv, whole or not at all."""
+    suffix = path.suffix.lower()
+    if suffix == ".gpkg":
+        tables = [("chokepoints", chokepoints_table(found, look))]
+        write_file(path, lambda fresh: write_gpkg(fresh, tables, {"chokepoints": _title(look)}))
+    else:
+        _write(singles_csv(found, look) if suffix == ".csv" else chokepoints_geojson(found, look), path)
 
 
 def write_sets(found: WorstSets, path: Path) -> None:

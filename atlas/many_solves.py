@@ -1,6 +1,8 @@
 """Many solves at once: the same piece of work for many tasks, over processes that each hold the study ready."""
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
@@ -34,7 +36,7 @@ class Crew:
 
     def __enter__(self) -> "Crew":
         if self.workers > 1:
-            self._pool = ProcessPoolExecutor(self.workers, initializer=_hold, initargs=(self.holds,))
+            self._pool = ProcessPoolExecutor(self.workers, initializer=_hold, initargs=(self.holds, os.getpid()))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,10 +81,18 @@ class Crew:
                 tell(running.pop(future), future.result())
 
 
-def _hold(holds: Any) -> None:
+def _hold(holds: Any, owner: int) -> None:
     global _held
     _held = holds
     run_with(None)  # a worker is a process of its own already
+    threading.Thread(target=_end_with, args=(owner,), daemon=True).start()
+
+
+def _end_with(owner: int) -> None:
+    """End this process when the one that started it is gone: a killed search leaves nobody waiting for work."""
+    while os.getppid() == owner:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def _do(work: Work, task: Any) -> Any:

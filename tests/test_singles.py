@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -266,6 +267,24 @@ def test_command_refuses_with_all_problems(command: Any) -> None:
     assert command("--among", "plants").exit_code == 2
 
 
+def test_export_as_a_geopackage(wide: Singles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyogrio
+
+    place = lambda *_: None  # noqa: E731  # the invented world lies nowhere
+    monkeypatch.setattr(export_chokepoints, "shape", place)
+    monkeypatch.setattr(wide.study, "router", SimpleNamespace(network=SimpleNamespace(border_points=dict)), raising=False)
+    for room in (cli, cli_shell, cli_chokepoints):
+        monkeypatch.setattr(room, "open_study", lambda obj: wide.study)
+    out = tmp_path / "c.gpkg"
+    said = CliRunner().invoke(cli.main, ["export", "chokepoints", "--bloc", "pair", "--out", str(out)])
+    assert said.exit_code == 0, said.output
+    table = pyogrio.read_dataframe(out, layer="chokepoints")
+    assert len(table) == len(wide.candidates)
+    assert {"id", "rank", "lost_t", "halts"} <= set(table.columns)
+    refused = CliRunner().invoke(cli.main, ["export", "chokepoints", "--halt", "passage:strait", "--out", str(out)])
+    assert refused.exit_code == 2
+
+
 def test_csv(command: Any, tmp_path: Path) -> None:
     path = tmp_path / "lost.csv"
     assert command("--bloc", "pair", "--out", str(path)).exit_code == 0
@@ -299,7 +318,27 @@ def test_shipped_world(study: Any, tmp_path: Path) -> None:
     assert {f["id"] for f in other["features"]} == {f["id"] for f in collection["features"]}
 
 
+def children(pid: int) -> list[int]:
+    """Return the processes that a process started, where the system tells."""
+    return [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/stat") if parent(p) == pid]
+
+
+def parent(stat: Path) -> int:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return -1
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc for the processes of a command")
 def test_a_killed_process_goes_on(tmp_path: Path) -> None:
     """Kill the command in the middle of all singles, with its processes; the next run solves only the rest."""
     import os
@@ -308,15 +347,21 @@ def test_a_killed_process_goes_on(tmp_path: Path) -> None:
 
     env = os.environ | {"ATLAS_CACHE_DIR": str(tmp_path), "ATLAS_WORKERS": "2"}
     command = [sys.executable, "-m", "atlas", "chokepoints", "--json"]
-    first = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    first = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
     lines = 0
     while lines < 30 and time.monotonic() < deadline:
         time.sleep(0.5)
         lines = sum(p.read_bytes().count(b"\n") for p in (tmp_path / "findings").glob("singles-*.jsonl")) if (tmp_path / "findings").exists() else 0
-    os.killpg(first.pid, signal.SIGKILL)
+    workers = children(first.pid)
+    first.send_signal(signal.SIGKILL)
     first.wait()
     assert lines >= 30
+    assert len(workers) >= 2
+    deadline = time.monotonic() + 20
+    while any(map(running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not any(map(running, workers)), "its processes end with it"
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-500:]
     [journal] = (tmp_path / "findings").glob("singles-*.jsonl")
