@@ -382,10 +382,10 @@ def _tonnes(t: float) -> str:
 
 
 def _signed(value: float) -> str:
-    """Return a change with its sign, two decimals below a hundred; nought has no sign."""
+    """Return a change with its sign and three digits or two decimals; nought has no sign."""
     if abs(value) < 0.005:
         return "0"
-    return f"{value:+,.0f}" if abs(value) >= 100 else f"{value:+.2f}"
+    return f"{value:+,.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
 
 
 def _zero(value: float, least: float) -> float:

@@ -421,7 +421,7 @@ def _sets_parts(ask: Ask, found: WorstSets) -> dict[str, Any]:
         "solves": f"{found.solves + found.known:,}",
         "sets": f"{found.sets:,}",
         "candidates": f"{len(found.question.candidates):,}",
-        "kinds": [KIND_WORDS[k] for k in KINDS if k in {c.kind for c in found.question.candidates}],
+        "kinds": [k for k in KINDS if k in {c.kind for c in found.question.candidates}],
         "weight": f"{found.question.weight:g}",
         "single": capital(names.get(best, best)),
         "note": NOT_OPTIMISED,

@@ -70,7 +70,9 @@ function start(map, id, options) {
     ...data.land.countries.map(c => ({text: c.name, at: c.at, wide: c.wide, weight: -1e3 + c.wide, colour: "#66727F", font: "italic 11.5px " + SANS, minZoom: 2}))
   ].sort((a, b) => b.weight - a.weight));
   words.addTo(map);
-  map.on("resize", look);
+  let held = false;  // once somebody has looked closer, a change of the window's size does not take that away
+  map.on("popupopen dragstart", () => { held = true; });
+  map.on("resize", () => { if (!held) look(); });
   map.whenReady(() => L.Util.requestAnimFrame(() => L.Util.requestAnimFrame(() => { document.body.dataset.ready = "yes"; })));
   window.AtlasChokepoints.shown = {map, words, data};
   return window.AtlasChokepoints.shown;
