@@ -31,7 +31,7 @@ function start(map, id, options) {
   const look = () => map.fitBounds([[-42, -125], [66, 152]], {animate: false});
   look();
   landLayer(data.land.countries, c => allies.has(c.id) ? "ally" : "plain").addTo(map);
-  const open = (thing, at) => L.popup({maxWidth: 320, autoPanPaddingTopLeft: [10, 30]}).setLatLng(at).setContent(popup(thing)).openOn(map);
+  const open = (thing, at) => L.popup({maxWidth: 320, maxHeight: Math.max(map.getSize().y - 110, 140), autoPanPaddingTopLeft: [10, 30]}).setLatLng(at).setContent(popup(thing)).openOn(map);
 
   const land = new Map(data.land.countries.map(c => [c.id, c]));
   for (const c of data.countries) {
