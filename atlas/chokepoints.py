@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from atlas.candidates import SET_KINDS, Candidate, candidates, set_candidates
-from atlas.errors import BadInput
+from atlas.errors import BadInput, NoAnswer
 from atlas.journal import Journal
 from atlas.losses import EFFECTS, Lens, account, from_record, lens
 from atlas.many_solves import Crew, workers_of
@@ -67,7 +67,7 @@ def question(
     study: Study, bloc: str, element: str, among: Sequence[str] = SET_KINDS, weight: float = BLOC_WEIGHT,
     *, cut: bool = False,
 ) -> Question:  # fmt: skip
-    """Return what sets are valued by; raises BadInput with every problem."""
+    """Return what sets are valued by; raises BadInput with every problem, NoAnswer without candidates."""
     problems: list[str] = []
     looked: Lens | None = None
     chosen: tuple[Candidate, ...] = ()
@@ -85,6 +85,8 @@ def question(
         problems.append(f"weight {weight:g}: expected above 0 and at most 1,000")
     if problems or looked is None:
         raise BadInput(problems)
+    if not chosen:
+        raise NoAnswer("nothing of these kinds could be lost")
     return Question(looked, chosen, float(weight), cut)
 
 

@@ -242,7 +242,7 @@ def facts(r: Any, look: Lens, rank: int) -> list[list[str]]:
     told = [
         ["Rank", str(rank)],
         ["What", LOOKS[str(r.kind)][2] + (f", {r.stage}" if r.stage and r.kind == "facility" else "")],
-        ["Makes or carries now", f"{_tonnes(r.through_t)} a year"],
+        *([["Makes or carries now", f"{_tonnes(r.through_t)} a year"]] if math.isfinite(r.through_t) else []),
         ["Lost to the bloc", f"{_tonnes(r.lost_t)} ({_share(r)[0]})"],
         ["Magnets short in it", _tonnes(r.short_t)],
         ["Extra spending", f"{_extra(r)[0][0]} million USD a year"],
@@ -372,7 +372,7 @@ def _countries(codes: str, layers: Layers) -> str:
 
 def _cell(t: float) -> tuple[str, str]:
     """Return tonnes as text and as a number to sort by."""
-    return _tonnes(t).removesuffix(" t"), f"{t:.3f}"
+    return (_tonnes(t).removesuffix(" t"), f"{t:.3f}") if math.isfinite(t) else ("–", "")
 
 
 def _tonnes(t: float) -> str:

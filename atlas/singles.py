@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from atlas.candidates import Candidate, candidates
+from atlas.errors import NoAnswer
 from atlas.halt_words import country_name
 from atlas.journal import Journal
 from atlas.losses import Account, Lens, account, from_record, to_record
@@ -41,8 +42,9 @@ class Singles:
     def table(self, lens: Lens) -> pd.DataFrame:
         """Return a row for each candidate, what costs the bloc most first.
 
-        Columns: id, kind, name, country, stage, through_t (what it carries or makes in the baseline), those of
-        `losses.EFFECTS`, objective_rise_usd, replaced_by (words), proved_nil.
+        Columns: id, kind, name, country, stage, through_t (what it carries or makes in the baseline; none for all
+        production of a country, whose stages do not add up), those of `losses.EFFECTS`, objective_rise_usd,
+        replaced_by (words), proved_nil.
         """
         rows = []
         for c in self.candidates:
@@ -50,7 +52,7 @@ class Singles:
             rows.append(
                 {
                     "id": c.id, "kind": c.kind, "name": c.name, "country": c.country, "stage": c.stage,
-                    "through_t": c.t,
+                    "through_t": c.t if c.kind != "production" else float("nan"),
                     **lens.effects(self.before, a),
                     "objective_rise_usd": a.objective_usd - self.before.objective_usd,
                     "replaced_by": "" if c.idle else self.replaced_by(c, lens),
@@ -65,10 +67,13 @@ class Singles:
         return made.loc[at].reset_index(drop=True)
 
     def only(self, kinds: Sequence[str]) -> "Singles":
-        """Return the candidates of these kinds alone; all for none."""
+        """Return the candidates of these kinds alone, all for none; raises NoAnswer where there is none of them."""
         if not kinds:
             return self
-        return dataclasses.replace(self, candidates=tuple(c for c in self.candidates if c.kind in kinds))
+        chosen = tuple(c for c in self.candidates if c.kind in kinds)
+        if not chosen:
+            raise NoAnswer("nothing of these kinds could be lost")
+        return dataclasses.replace(self, candidates=chosen)
 
     def replaced_by(self, c: Candidate, lens: Lens) -> str:
         """Say in words who lost sales to the bloc, who took over and what stayed short."""

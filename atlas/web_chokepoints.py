@@ -26,7 +26,7 @@ from atlas.chokepoint_words import (
     singles_sentence,
 )
 from atlas.chokepoints import LARGEST, LIMIT_S, TOLD, WorstSets, question, worst_sets
-from atlas.errors import BadInput, NoAnswer, UnknownName, nearest
+from atlas.errors import BadInput, UnknownName, nearest
 from atlas.export_chokepoints import chokepoints_geojson, sets_csv, singles_csv
 from atlas.halt import ELEMENT_TOKENS
 from atlas.losses import ALL, GOODS, Lens, lens
@@ -152,7 +152,7 @@ def chokepoints_json() -> Response:
         elif isinstance(found, WorstSets):
             body = sets_json(found, ask.top)
         else:
-            body = singles_json(_some(found.only(ask.among)), found.look, ask.top)
+            body = singles_json(found.only(ask.among), found.look, ask.top)
         return json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
     return _sent("json", ask, make, JSON_TYPE)
@@ -252,14 +252,14 @@ def _job(ask: Ask) -> Job:
         key, cut = ("chokepoints", "cut", ask.bloc, ask.element, ask.kinds, ask.cut), ask.cut
 
         def work(progress: Any) -> MinimumCut:
-            asked = _some(question(study, ask.bloc, ask.element, ask.kinds, cut=True))
+            asked = question(study, ask.bloc, ask.element, ask.kinds, cut=True)
             return minimum_cut(study, asked, cut, progress=_searching(progress))
 
     elif ask.size > 1:
         key = ("chokepoints", "sets", ask.bloc, ask.element, ask.kinds, ask.size)
 
         def work(progress: Any) -> WorstSets:
-            asked = _some(question(study, ask.bloc, ask.element, ask.kinds))
+            asked = question(study, ask.bloc, ask.element, ask.kinds)
             return worst_sets(study, asked, ask.size, None, TOLD, _searching(progress))
 
     else:
@@ -306,16 +306,9 @@ def _searching(progress: Callable[[int, int, str], None]) -> Callable[[int, int,
     return tell
 
 
-def _some(asked: Any) -> Any:
-    """Return a question or singles that have candidates; raises NoAnswer."""
-    if not asked.candidates:
-        raise NoAnswer("nothing of these kinds could be lost")
-    return asked
-
-
 def _first(ask: Ask, found: Ranking) -> Singles:
     """Return the first `top` singles of the kinds that are asked for."""
-    chosen = _some(found.only(ask.among))
+    chosen = found.only(ask.among)
     if ask.top is None:
         return chosen
     ids = set(chosen.table(found.look)["id"].head(ask.top))
@@ -385,7 +378,7 @@ def _drawn(ask: Ask, found: Any) -> Document:
         return html_document(_page("cut", ask, c=found, sentence=cut_sentence(found), rows=_cut_rows(found)))
     if isinstance(found, WorstSets):
         return html_document(_page("sets", ask, s=found, p=_sets_parts(ask, found)))
-    parts = _singles_parts(ask, _some(found.only(ask.among)), found.look)
+    parts = _singles_parts(ask, found.only(ask.among), found.look)
     return html_document(_page("singles", ask, p=parts, look=found.look))
 
 
