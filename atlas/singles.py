@@ -6,7 +6,7 @@ them. What nothing moves through is not solved: the baseline's flows remain allo
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -38,6 +38,7 @@ class Singles:
     before: Account
     accounts: Mapping[str, Account]
     solves: int
+    _tables: dict[tuple[str, str, str], pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     def table(self, lens: Lens) -> pd.DataFrame:
         """Return a row for each candidate, what costs the bloc most first.
@@ -46,6 +47,13 @@ class Singles:
         production of a country, whose stages do not add up), those of `losses.EFFECTS`, objective_rise_usd,
         replaced_by (words), proved_nil.
         """
+        key = lens.bloc, lens.commodity, lens.element
+        if key not in self._tables:
+            self._tables[key] = self._ranked(lens)
+        return self._tables[key].copy()
+
+    def _ranked(self, lens: Lens) -> pd.DataFrame:
+        nothing = lens.effects(self.before, self.before)
         rows = []
         for c in self.candidates:
             a = self.accounts[c.id]
@@ -53,7 +61,7 @@ class Singles:
                 {
                     "id": c.id, "kind": c.kind, "name": c.name, "country": c.country, "stage": c.stage,
                     "through_t": c.t if c.kind != "production" else float("nan"),
-                    **lens.effects(self.before, a),
+                    **(nothing if c.idle else lens.effects(self.before, a)),
                     "objective_rise_usd": a.objective_usd - self.before.objective_usd,
                     "replaced_by": "" if c.idle else self.replaced_by(c, lens),
                     "proved_nil": c.idle,
@@ -73,7 +81,19 @@ class Singles:
         chosen = tuple(c for c in self.candidates if c.kind in kinds)
         if not chosen:
             raise NoAnswer("nothing of these kinds could be lost")
-        return dataclasses.replace(self, candidates=chosen)
+        return self._of(chosen)
+
+    def top(self, lens: Lens, most: int | None) -> "Singles":
+        """Return the first `most` of the ranking through a lens alone; all for None."""
+        if most is None:
+            return self
+        ids = set(self.table(lens)["id"].head(most))
+        return self._of(tuple(c for c in self.candidates if c.id in ids))
+
+    def _of(self, chosen: tuple[Candidate, ...]) -> "Singles":
+        ids = {c.id for c in chosen}
+        kept = {k: t[t["id"].isin(ids)].reset_index(drop=True) for k, t in self._tables.items()}
+        return dataclasses.replace(self, candidates=chosen, _tables=kept)
 
     def replaced_by(self, c: Candidate, lens: Lens) -> str:
         """Say in words who lost sales to the bloc, who took over and what stayed short."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-import pandas as pd
 from flask import Blueprint, Response, current_app, request
 from markupsafe import Markup
 
@@ -108,18 +107,11 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Ranking(Singles):
-    """Singles seen through one lens, whose table is worked out once."""
+class Ranking:
+    """Singles and the lens they are seen through, their table worked out."""
 
+    singles: Singles
     look: Lens
-    ranked: pd.DataFrame
-
-    def table(self, lens: Lens) -> pd.DataFrame:
-        """Return the rows of the candidates that are left, in their order."""
-        if lens != self.look:
-            return super().table(lens)
-        ids = {c.id for c in self.candidates}
-        return self.ranked[self.ranked["id"].isin(ids)].reset_index(drop=True)
 
 
 @chokepoints.get("/chokepoints")
@@ -152,7 +144,7 @@ def chokepoints_json() -> Response:
         elif isinstance(found, WorstSets):
             body = sets_json(found, ask.top)
         else:
-            body = singles_json(found.only(ask.among), found.look, ask.top)
+            body = singles_json(found.singles.only(ask.among), found.look, ask.top)
         return json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
     return _sent("json", ask, make, JSON_TYPE)
@@ -278,8 +270,8 @@ def _ranking(ask: Ask, found: Singles) -> Job:
     def work(progress: Any) -> Ranking:
         progress(0, 0, "the solves are there; ranking them")
         look = lens(study.ground.stage.world, study.blocs, ask.bloc, ask.commodity, ask.element)
-        parts = {f.name: getattr(found, f.name) for f in dataclasses.fields(Singles)}
-        return Ranking(**parts, look=look, ranked=found.table(look))
+        found.table(look)
+        return Ranking(found, look)
 
     job: Job = _atlas().jobs.get(("chokepoints", "ranking", ask.bloc, ask.element, ask.commodity), work)
     return job
@@ -308,11 +300,7 @@ def _searching(progress: Callable[[int, int, str], None]) -> Callable[[int, int,
 
 def _first(ask: Ask, found: Ranking) -> Singles:
     """Return the first `top` singles of the kinds that are asked for."""
-    chosen = found.only(ask.among)
-    if ask.top is None:
-        return chosen
-    ids = set(chosen.table(found.look)["id"].head(ask.top))
-    return dataclasses.replace(chosen, candidates=tuple(c for c in chosen.candidates if c.id in ids))
+    return found.singles.only(ask.among).top(found.look, ask.top)
 
 
 def _sent(kind: str, ask: Ask, make: Callable[[Any], str], mimetype: str) -> Response:
@@ -378,7 +366,7 @@ def _drawn(ask: Ask, found: Any) -> Document:
         return html_document(_page("cut", ask, c=found, sentence=cut_sentence(found), rows=_cut_rows(found)))
     if isinstance(found, WorstSets):
         return html_document(_page("sets", ask, s=found, p=_sets_parts(ask, found)))
-    parts = _singles_parts(ask, found.only(ask.among), found.look)
+    parts = _singles_parts(ask, found.singles.only(ask.among), found.look)
     return html_document(_page("singles", ask, p=parts, look=found.look))
 
 
