@@ -1,5 +1,6 @@
 """Worst sets of a study: searched exactly over processes, kept as they come, and read back as what markets would do."""
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -100,13 +101,19 @@ def worst_sets(
 ) -> WorstSets:
     """Search the worst sets of `size` for `limit_s`, go on from what was solved before, and tell the first `top`.
 
-    `progress` is told (solves, 0, words) while searching, then (done, total, words). Raises BadInput.
+    `progress` is told (solves, 0, words) while searching, then (done, total, words). Raises BadInput, and NoAnswer
+    where the time was over before any set was valued.
     """
     if not 1 <= size <= LARGEST:
         raise BadInput(f"size {size}: expected 1 to {LARGEST}")
+    if limit_s is not None and not limit_s > 0:
+        raise BadInput(f"time limit {limit_s:g} s: expected above 0")
     search = searched(study, asked, size, limit_s, top, progress)
-    nothing = search.solved.values[frozenset()].v
     ranked = search.ranked(top)
+    if not ranked and search.size <= search.n:
+        raise NoAnswer(f"no set of {size} was valued in the time; what was solved is kept, so ask again")
+    known = search.solved.find(frozenset())
+    nothing = known.v if known else 0.0
     table = _told(study, asked, ranked, nothing, progress)
     scores = {n: search.solved.find(frozenset({n})) for n in range(search.n)}
     single = max(scores, key=lambda n: (scores[n].v if scores[n] else 0.0, -n), default=-1)  # type: ignore[union-attr]
@@ -142,9 +149,8 @@ def searched(
     number = {c.id: n for n, c in enumerate(asked.candidates)}
     for key, record in journal.records.items():
         members = key.split(" ") if key else []
-        if all(i in number for i in [*members, *record["used"]]):
-            held = frozenset(number[i] for i in record["used"])
-            search.remember(frozenset(number[i] for i in members), Value(float(record["v"]), held))
+        held = frozenset(number[i] for i in record["used"])
+        search.remember(frozenset(number[i] for i in members), Value(float(record["v"]), held))
     limit = LIMIT_S[min(size, LARGEST)] if limit_s is None else limit_s
     ends = time.monotonic() + limit
     tell = progress or (lambda done, total, what: None)
@@ -165,8 +171,10 @@ def searched(
 
 
 def _key(study: Study, asked: Question) -> str:
-    weight = "cut" if asked.cut else f"{asked.weight:g}"
-    return f"{study.digest('set_values')}-{weight}".replace(".", "_")
+    """Return what values rest on: the study, the price, and the candidates, since `used` tells of these alone."""
+    price = "cut" if asked.cut else f"{asked.weight!r}"
+    rests_on = (study.digest("set_values"), price, [(c.id, c.halts) for c in asked.candidates])
+    return hashlib.sha256(repr(rests_on).encode()).hexdigest()[:32]
 
 
 def _so_far(search: Search, asked: Question) -> str:

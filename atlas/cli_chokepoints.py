@@ -30,7 +30,10 @@ SUFFIXES = (".geojson", ".gpkg", ".csv")
 )  # fmt: skip
 @click.option("--weight", type=float, default=10.0, show_default=True, help="Weight of the bloc's shortage, for sets.")
 @click.option("--cut", type=float, metavar="SHARE", help="Find the fewest things that take the bloc below this share.")
-@click.option("--limit-s", type=float, metavar="S", help="Time for a search of sets.  [default: 600 for 2, 1800 for 3]")
+@click.option(
+    "--limit-s", type=click.FloatRange(min=0, min_open=True), metavar="S",
+    help="Time for a search of sets.  [default: 600 for 2, 1800 for 3]",
+)  # fmt: skip
 @click.option("--out", metavar="FILE", help="File to write: .geojson or .gpkg (singles), .csv.")
 @json_option
 @click.pass_obj
@@ -66,6 +69,8 @@ def chokepoints_command(
             found = singles(study, progress).only(kinds)
         return _told(_singles_text(found, look, top), lambda: _json("singles", found, look, top), as_json, out,
                      lambda p: export_chokepoints.write_singles(found, look, p))  # fmt: skip
+    if cut is not None and size > 1:
+        raise BadInput("--cut finds the size itself: leave out --size")
     if commodity != "magnet":
         raise BadInput(f"--commodity {commodity}: sets are valued by magnets; leave it out")
     asked = question(study, bloc, element, kinds, weight, cut=cut is not None)

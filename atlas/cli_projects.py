@@ -28,7 +28,9 @@ NAME = 28  # characters of a project's name; longer ones are cut
 @click.option("--by", type=int, metavar="YEAR", help="Only what is there by that year, on its ramp.")
 @click.option("--all-countries", is_flag=True, help="Projects anywhere, not only those in the bloc.")
 @click.option("--budget-musd", type=float, metavar="X", help="Find the best portfolio for X million USD.")
-@click.option("--top", default=20, show_default=True, metavar="N", help="Projects to list.")
+@click.option(
+    "--top", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="Projects to list."
+)
 @json_option
 @click.pass_obj
 def fixes_command(

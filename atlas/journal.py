@@ -39,7 +39,7 @@ class Journal:
         for line in lines:
             try:
                 found = json.loads(line)
-                self.records[str(found["key"])] = found["record"]
+                self.records[str(found["key"])] = dict(found["record"])
             except (ValueError, TypeError, KeyError):
                 continue
 

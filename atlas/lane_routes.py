@@ -169,7 +169,9 @@ class LaneRouter:
 
     def _table(self, commodity: str, way: Way, watch: tuple[Thing, ...]) -> Traced:
         key = (commodity, way, watch)
-        if key not in self._tables:
+        # Asked for once: another thread may drop it between two looks.
+        found = self._tables.get(key)
+        if found is None:
             if len(self._tables) >= self._remember and way.tolls == ():
                 self._forget()
             table = self.router.table(
@@ -181,16 +183,16 @@ class LaneRouter:
                 avoid_countries=way.avoid,
                 surcharges=dict(way.surcharges),
             )
-            if way.tolls:
-                return Traced(table)
-            self._tables[key] = Traced(table)
-        return self._tables[key]
+            found = Traced(table)
+            if not way.tolls:
+                self._tables[key] = found
+        return found
 
     def _forget(self) -> None:
         # The open network's tables serve every question; only closed ones are dropped, oldest first.
         for key in list(self._tables):
             if key[1] not in self._base or key[2]:  # type: ignore[index]
-                del self._tables[key]
+                self._tables.pop(key, None)
                 return
 
 

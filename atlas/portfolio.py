@@ -125,7 +125,8 @@ def _cheaper(yard: Yard, best: Built, capex_usd: Mapping[str, float], limit_usd:
 
 def _affordable(b: Built, capex_usd: Mapping[str, float], budget_usd: float) -> bool:
     whole = all(z in (0.0, 1.0) for z in b.share.values())
-    return whole and sum(capex_usd[p] for p, z in b.share.items() if z) <= budget_usd + 1e-6
+    # The integer programme keeps its budget, in million USD, to a millionth.
+    return whole and sum(capex_usd[p] for p, z in b.share.items() if z) <= budget_usd + 10.0
 
 
 class Planes:

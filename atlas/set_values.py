@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from atlas.candidates import Candidate
+from atlas.errors import SolverFailure, SolverTimeUp
 from atlas.losses import Lens
 from atlas.model import Programme
 from atlas.readback import LEAST_FLOW_T
@@ -29,8 +30,8 @@ class Question:
     """What sets are valued by: the lens of a bloc and element, what may be lost, and the price put on shortage.
 
     `weight` multiplies the penalty of the bloc's shortage of magnets that hold the element. With `cut` the value is
-    instead the least that the bloc's magnets can be short of, in tonnes through the lens, whatever anything costs and
-    whoever else goes without.
+    instead the least that the bloc can be short of, in tonnes through the lens, whatever anything costs and whoever
+    else goes without; what a user who steps down a grade then lacks of the element counts as short.
     """
 
     lens: Lens
@@ -57,7 +58,8 @@ class Question:
             for k in at.tolist():
                 held = self.lens.content["magnet", grade[k]]
                 lower = world.grade_below.get(grade[k], "") if kind[k] == "down" else ""
-                cost[k] = held - (self.lens.content["magnet", lower] if lower else 0.0)
+                # A lower grade may hold more of an element: that makes up for no shortage elsewhere.
+                cost[k] = max(held - (self.lens.content["magnet", lower] if lower else 0.0), 0.0)
             return dataclasses.replace(lp, cost=cost, offset=0.0, first=None)
 
         return priced
@@ -68,10 +70,23 @@ def value(holds: tuple[Study, Question], lost: Sequence[int]) -> dict[str, Any]:
     study, q = holds
     specs = sorted({s for i in lost for s in q.candidates[i].halts})
     stage = study.ground.stage
-    state = solve_halted(
-        stage.frame(study.ground.calibration), stage.router, from_specs(specs, study.names), study.blocs, study.before,
-        study.settings.solve_time_limit_s, fair=False, price=q.price(stage.world),
-    )  # fmt: skip
+    price = q.price(stage.world)
+
+    def whole(programme: Programme) -> LinearProgramme:
+        return dataclasses.replace(price(programme), first=None)
+
+    def solved(stated: Callable[[Programme], LinearProgramme]) -> State:
+        return solve_halted(
+            stage.frame(study.ground.calibration), stage.router, from_specs(specs, study.names), study.blocs,
+            study.before, study.settings.solve_time_limit_s, fair=False, price=stated,
+        )  # fmt: skip
+
+    try:
+        state = solved(price)
+    except SolverTimeUp:
+        raise
+    except SolverFailure:  # a search of thousands of programmes should not end with one: all columns from the start
+        state = solved(whole)
     v = float(state.optimum.objective) / (1.0 if q.cut else SCALE)
     return {"v": v, "used": used(stage.world, state, q.candidates)}
 

@@ -215,7 +215,7 @@ def _asked(alone: str = "") -> Ask:
 
 
 def _whole(text: str, name: str, high: int, problems: list[str]) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= high:
+    if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= high:
         return int(text)
     problems.append(f"{name} {text[:20]!r}: expected a whole number from 1 to {high:,}")
     return 1

@@ -159,7 +159,7 @@ def _halts(found: Mapping[str, list[str]], problems: list[str]) -> tuple[str, ..
 
 
 def _number(text: str, name: str, low: int, high: int, problems: list[str]) -> int:
-    if text.isascii() and text.isdigit() and low <= int(text[:9]) <= high:
+    if text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high:
         return int(text)
     problems.append(f"{name} {text[:20]!r}: expected a whole number from {low} to {high}")
     return low

@@ -30,6 +30,7 @@ class Job:
     def __init__(self) -> None:
         self.done, self.total, self.what = 0, 0, ""
         self.future: Future[Any] = Future()
+        self.told = False  # whether somebody was told that it failed
 
     def progress(self, done: int, total: int, what: str) -> None:
         """Note that `done` of `total` steps are done and what is being worked on."""
@@ -46,6 +47,7 @@ class Job:
     @property
     def result(self) -> Any:
         """What the work made; raises what it raised. Only of a job that has finished."""
+        self.told = True
         return self.future.result(timeout=0)
 
     @property
@@ -66,13 +68,13 @@ class Jobs:
         self._jobs: OrderedDict[Hashable, Job] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[Progress], Any]) -> Job:
-        """Return the job of `key`; started with `make(progress)` where there is none or the last one failed.
+        """Return the job of `key`; started with `make(progress)` where there is none, or one of whose failure was told.
 
         Raises Overload when too many are waiting.
         """
         with self._lock:
             job = self._jobs.get(key)
-            if job is not None and not (job.future.done() and job.future.exception() is not None):
+            if job is not None and not (job.told and job.future.done() and job.future.exception() is not None):
                 self._jobs.move_to_end(key)
                 return job
             running = sum(not j.future.done() for j in self._jobs.values())

@@ -87,7 +87,7 @@ def _ask() -> Ask:
     if bloc not in atlas.study.blocs:
         problems += UnknownName("bloc", bloc, nearest(bloc, atlas.study.blocs) or sorted(atlas.study.blocs)).problems
     by = single(found, "by", "", problems)
-    if by and not (by.isascii() and by.isdigit() and CALIBRATED_YEAR < int(by[:9]) <= LAST_YEAR):
+    if by and not (by.isascii() and by.isdigit() and len(by) < 10 and CALIBRATED_YEAR < int(by) <= LAST_YEAR):
         problems.append(f"by {by[:20]!r}: expected a year from {CALIBRATED_YEAR + 1} to {LAST_YEAR}")
     everywhere = single(found, "all", "0", problems)
     if everywhere not in ("0", "1"):

@@ -176,7 +176,8 @@ class Search:
                 self._asked.add(s)
                 return s
         if not self._started:
-            if any(self.solved.find(frozenset({i})) is None for i in range(self.n)):
+            first = (frozenset(), *(frozenset({i}) for i in range(self.n)))
+            if any(self.solved.find(s) is None for s in first):
                 return None
             self._start()
         while not self.finished and self._heap:

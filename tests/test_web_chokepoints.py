@@ -412,3 +412,25 @@ def test_the_page_of_other_commodities_and_elements(
     look = look_of(study, element, commodity)
     assert singles_sentence(found, look) in html.unescape(answer.text)
     assert len(body_rows(answer.text)) == int((~found.table(look)["proved_nil"]).sum())
+
+
+def test_a_failure_is_told_before_it_is_tried_again() -> None:
+    """Work that fails between two looks of a page is not begun anew until somebody was told."""
+    from atlas.errors import SolverFailure
+    from atlas.web_jobs import Jobs
+
+    jobs, starts = Jobs(settings({})), []
+
+    def work(progress: Any) -> None:
+        starts.append(1)
+        raise SolverFailure("no optimum")
+
+    first = jobs.get("k", work)
+    assert first.finished(10.0)
+    again = jobs.get("k", work)
+    assert again is first
+    assert len(starts) == 1
+    with pytest.raises(SolverFailure):
+        _ = again.result
+    assert jobs.get("k", work).finished(10.0)
+    assert len(starts) == 2

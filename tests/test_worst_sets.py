@@ -12,7 +12,7 @@ import pytest
 from atlas.candidates import set_candidates
 from atlas.chokepoints import Question, question, searched, worst_sets
 from atlas.config import settings
-from atlas.errors import BadInput
+from atlas.errors import BadInput, NoAnswer
 from atlas.many_solves import Crew, workers_of
 from atlas.set_values import alike, value
 from atlas.worst_sets import SAME, Search, Value
@@ -199,6 +199,47 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
     again = searched(study, q, 2, 600.0)
     assert again.solves == 0
     assert again.worst[0] == whole.worst[0]
+
+
+def test_searches_among_other_things_do_not_mix(tmp_path: Path) -> None:
+    """What a search among few kinds kept says nothing of others, and must not be read as if they were unused."""
+    kept, fresh = study_with(invent_wide(), tmp_path), study_with(invent_wide())
+    for cut in (False, True):
+        for kinds in (("facility",), ("passage",), ("stage", "facility"), ("passage", "facility", "stage")):
+            q = question(kept, "pair", "all", kinds, cut=cut)
+            size = min(2, len(q.candidates))
+            found, right = searched(kept, q, size, 600.0), searched(fresh, q, size, 600.0)
+            assert found.worst[0].v == pytest.approx(right.worst[0].v, rel=1e-9), kinds
+
+
+@pytest.mark.parametrize("element", ["NdPr", "Nd", "all", "Dy"])
+def test_nothing_lost_leaves_nobody_short(element: str) -> None:
+    """A lower grade that holds more NdPr makes up for no shortage: the least is never below nought."""
+    study = study_with(invent_wide())
+    q = asked(study, element, cut=True)
+    assert value((study, q), [])["v"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_search_over_few_things_by_many_workers() -> None:
+    """Singles may be told before what nothing lost costs."""
+    search = Search(2, 1)
+    asked_for = [search.ask(), search.ask(), search.ask()]
+    for s in reversed(asked_for[1:]):
+        assert s is not None
+        search.tell(s, Value(float(len(s)), frozenset()))
+        search.ask()
+    search.tell(frozenset(), Value(0.0, frozenset({0, 1})))
+    run(search, lambda s: Value(float(len(s)), frozenset({0, 1}) - s))
+    assert search.finished
+    assert search.worst[0].v == 1.0
+
+
+def test_no_time_is_no_answer(study_small: Any) -> None:
+    with pytest.raises(NoAnswer, match="no set of 2 was valued"):
+        worst_sets(study_small, asked(study_small), 2, 1e-9)
+    for bad in (0.0, -1.0, float("nan")):
+        with pytest.raises(BadInput, match="time limit"):
+            worst_sets(study_small, asked(study_small), 2, bad)
 
 
 def test_what_is_asked_for_is_checked(study_small: Any) -> None:
