@@ -10,8 +10,6 @@ from urllib.parse import urlencode
 import numpy as np
 import pandas as pd
 import shapely
-from folium.elements import MacroElement
-from folium.template import Template
 from markupsafe import Markup
 
 from atlas.chokepoint_words import LEAST_T, percent
@@ -20,7 +18,7 @@ from atlas.halt_words import country_name
 from atlas.layers import Layers
 from atlas.losses import Lens
 from atlas.render_data import Json, basemap
-from atlas.render_map import MAP_OPTIONS, AtlasFigure, AtlasMap, count_ids
+from atlas.render_map import MAP_OPTIONS, AtlasData, AtlasFigure, AtlasMap, count_ids
 from atlas.render_style import ATTRIBUTION, Sample, line_swatch, polygon, shape_swatch
 from atlas.singles import Singles
 
@@ -67,25 +65,6 @@ WIDE = Layout("wide", 1000, 370, 830, 26, (790, 930), False, 46)
 NARROW = Layout("narrow", 350, 8, 222, 46, (196, 290), True, 44)
 
 
-class ChokepointData(MacroElement):
-    """Starts the drawing of the losses with the data that stands in the page."""
-
-    _template = Template(
-        """
-        {% macro script(this, kwargs) %}
-            var {{ this.get_name() }} = AtlasChokepoints.start(
-                {{ this._parent.get_name() }}, "atlas-data", {{ this.start|tojson }}
-            );
-        {% endmacro %}
-        """
-    )
-
-    def __init__(self, start: dict[str, Any]) -> None:
-        super().__init__()
-        self._name = "ChokepointData"
-        self.start = start
-
-
 def figure(label: str) -> AtlasFigure:
     """Return the figure that holds the map; the same input gives the same bytes."""
     made = AtlasFigure()
@@ -94,7 +73,7 @@ def figure(label: str) -> AtlasFigure:
                      zoom_control=True, **MAP_OPTIONS)  # fmt: skip
     made.add_child(chart)
     about = str(Markup(" · ").join(who for _, who in ATTRIBUTION[:3]))
-    chart.add_child(ChokepointData({"label": label[:200].replace("<", ""), "attribution": about}))
+    chart.add_child(AtlasData({"label": label[:200].replace("<", ""), "attribution": about}, "AtlasChokepoints"))
     count_ids(made)
     return made
 

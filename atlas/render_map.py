@@ -82,22 +82,22 @@ class AtlasMap(folium.Map):
 
 
 class AtlasData(MacroElement):
-    """Starts the drawing with the data that stands in the page."""
+    """Starts the drawing with the data that stands in the page; `drawer` is the script's object that draws it."""
 
     _template = Template(
         """
         {% macro script(this, kwargs) %}
-            var {{ this.get_name() }} = Atlas.start(
+            var {{ this.get_name() }} = {{ this.drawer }}.start(
                 {{ this._parent.get_name() }}, "atlas-data", {{ this.start|tojson }}
             );
         {% endmacro %}
         """
     )
 
-    def __init__(self, start: dict[str, Any]) -> None:
+    def __init__(self, start: dict[str, Any], drawer: str = "Atlas") -> None:
         super().__init__()
         self._name = "AtlasData"
-        self.start = start
+        self.start, self.drawer = start, drawer
 
 
 class AtlasLayer(Layer):

@@ -8,15 +8,13 @@ from urllib.parse import quote, urlencode
 
 import numpy as np
 import pandas as pd
-from folium.elements import MacroElement
-from folium.template import Template
 from markupsafe import Markup
 
 from atlas.halt_words import country_name
 from atlas.render import csp_hashes, environment, script_tag, style_tag
 from atlas.render_arcs import arcs, encode_all
 from atlas.render_data import Json, basemap, json_text
-from atlas.render_map import MAP_OPTIONS, AtlasFigure, AtlasMap, count_ids
+from atlas.render_map import MAP_OPTIONS, AtlasData, AtlasFigure, AtlasMap, count_ids
 from atlas.render_sankey import Bar, legend, sankey
 from atlas.render_style import (
     ATTRIBUTION,
@@ -56,25 +54,6 @@ ROUTE_TOLERANCE_DEG = 0.02
 COUNTRIES = 20  # rows of a table of countries, FACILITIES of plants; the rest is summed
 FACILITIES = 25
 WIDTH_PX = (1.2, 9.0)  # of the thinnest and of the widest path
-
-
-class TraceData(MacroElement):
-    """Starts the drawing of the paths with the data that stands in the page."""
-
-    _template = Template(
-        """
-        {% macro script(this, kwargs) %}
-            var {{ this.get_name() }} = AtlasTrace.start(
-                {{ this._parent.get_name() }}, "atlas-data", {{ this.start|tojson }}
-            );
-        {% endmacro %}
-        """
-    )
-
-    def __init__(self, start: dict[str, Any]) -> None:
-        super().__init__()
-        self._name = "TraceData"
-        self.start = start
 
 
 def page(trace: Trace, frame: dict[str, Any] | None = None, asset_base: str | None = None) -> str:
@@ -259,7 +238,7 @@ def _map(label: str) -> AtlasFigure:
                      zoom_control=True, **MAP_OPTIONS)  # fmt: skip
     figure.add_child(chart)
     about = str(Markup(" · ").join(who for _, who in ATTRIBUTION[:3]))
-    chart.add_child(TraceData({"label": label[:200].replace("<", ""), "attribution": about}))
+    chart.add_child(AtlasData({"label": label[:200].replace("<", ""), "attribution": about}, "AtlasTrace"))
     count_ids(figure)
     return figure
 
