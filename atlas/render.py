@@ -15,6 +15,8 @@ from markupsafe import Markup
 from atlas import __version__
 from atlas.config import data_dir
 from atlas.errors import BadInput, nearest
+from atlas.page_text import script_texts
+from atlas.page_text import text as page_text
 from atlas.render_data import json_text, payload
 from atlas.render_map import build
 from atlas.render_style import ATTRIBUTION, closed_swatch, legend, shape_swatch
@@ -24,7 +26,7 @@ __all__ = ["VIEWS", "csp_hashes", "environment", "page"]
 
 VIEWS = ("before", "after", "change")
 SCRIPTS = ("leaflet/leaflet.js", "atlas.js")
-STYLES = ("leaflet/leaflet.css", "atlas.css")
+STYLES = ("frame.css", "leaflet/leaflet.css", "atlas.css")
 ONLINE_TILES = ("https://tile.openstreetmap.org/{z}/{x}/{y}.png", "© OpenStreetMap contributors")
 
 
@@ -82,6 +84,7 @@ def page(
             drawn_note=_drawn_note(data["drawn"]),
             attribution=ATTRIBUTION,
             version=__version__,
+            frame_script=script_tag("frame.js", standalone, asset_base),
             styles=[style_tag(s, standalone, asset_base) for s in STYLES],
             scripts=[script_tag(s, standalone, asset_base) for s in (*SCRIPTS, *frame.get("scripts", ()))],
             policy="@policy@" if standalone else "",
@@ -113,12 +116,14 @@ def _hash_source(text: str) -> str:
 @lru_cache(maxsize=1)
 def environment() -> jinja2.Environment:
     """Return the templates, with everything escaped unless it was made safe on purpose."""
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(data_dir("templates")),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=False,
     )
+    made.globals.update(t=page_text, js_text=script_texts)
+    return made
 
 
 def focus_box(focus: str | Sequence[float], outcome: Any) -> list[float]:

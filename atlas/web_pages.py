@@ -11,15 +11,17 @@ from markupsafe import Markup
 
 from atlas import __version__
 from atlas.export import ATTRIBUTION, LAYERS, TITLES
+from atlas.page_text import text
 from atlas.render import csp_hashes, environment, page
 from atlas.render_data import json_text, web_address
 from atlas.web_answers import Document
 from atlas.web_errors import Failure
 from atlas.web_query import Query, halt_query, parameters
 
+# address, text of templates/text/en/frame.toml
 PAGES = (
-    ("/", "Atlas"), ("/chokepoints", "Findings"), ("/route", "Routes"), ("/validate", "Accuracy"), ("/data", "Data"),
-    ("/about", "About"),
+    ("/", "atlas"), ("/chokepoints", "findings"), ("/route", "routes"), ("/validate", "accuracy"), ("/data", "data"),
+    ("/about", "about"),
 )  # fmt: skip
 FINDINGS = ("/chokepoints", "/trace", "/frontier", "/fixes", "/worth", "/concentration")
 
@@ -125,7 +127,7 @@ def _frame(outcome: Any, query: Query, path: str) -> dict[str, Any]:
 def nav(here: str) -> list[dict[str, Any]]:
     """Return the links of the navigation, with the page that is shown marked."""
     part = "/chokepoints" if here in FINDINGS else here
-    return [{"href": href, "text": text, "here": href == part} for href, text in PAGES]
+    return [{"href": href, "text": text(f"frame.nav.{key}"), "here": href == part} for href, key in PAGES]
 
 
 def _builder(
