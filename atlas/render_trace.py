@@ -49,7 +49,7 @@ from atlas.trace_words import (
 
 HEADS = {"mine": "Mines", "separation": "Separation", "metal": "Metal", "magnet": "Magnets", "users": "Users"}
 SCRIPTS = ("leaflet/leaflet.js", "atlas.js", "trace.js")
-STYLES = ("leaflet/leaflet.css", "atlas.css", "findings.css")
+STYLES = ("frame.css", "leaflet/leaflet.css", "atlas.css", "findings.css")
 ROUTE_TOLERANCE_DEG = 0.02
 COUNTRIES = 20  # rows of a table of countries, FACILITIES of plants; the rest is summed
 FACILITIES = 25
@@ -60,8 +60,10 @@ def page(trace: Trace, frame: dict[str, Any] | None = None, asset_base: str | No
     """Return the page of a trace; without a `frame` of the web atlas it holds all it needs and asks no other host."""
     standalone = frame is None
     html = environment().get_template("trace.html").render(
-        t=parts(trace),
+        told=parts(trace),
         frame=frame or {},
+        nav=(frame or {}).get("nav", []),
+        frame_script=script_tag("frame.js", standalone, asset_base),
         here="/trace",
         folium=_map(f"Map: paths of {trace.target.name}").parts(),
         data=Markup(json_text(map_payload(trace))),
