@@ -1,0 +1,26 @@
+"""Every page of the web atlas, as (which world, address): a new page of the application must stand here."""
+
+# "shipped" pages answer at once on the shipped world; "invented" ones need many solves and use the small world.
+PAGES: tuple[tuple[str, str], ...] = (
+    ("shipped", "/"),
+    ("shipped", "/map?halt=country:CHN/magnet"),
+    ("shipped", "/map?halt=passage:malacca&view=before"),
+    ("shipped", "/map?scenario=stuttgart-buyer"),
+    ("shipped", "/map?halt=country:CNH"),
+    ("shipped", "/route"),
+    ("shipped", "/route?from=CNSHA&to=NLRTM&close=suez"),
+    ("shipped", "/route?from=nowhere-at-all&to=NLRTM"),
+    ("shipped", "/validate"),
+    ("shipped", "/data"),
+    ("shipped", "/about"),
+    ("shipped", "/concentration"),
+    ("shipped", "/trace"),
+    ("shipped", "/trace/lynas-kuantan"),
+    ("shipped", "/no-such-page"),
+    ("invented", "/chokepoints"),
+    ("invented", "/chokepoints?bloc=us-allies"),
+    ("invented", "/chokepoints?bloc=us-allies&size=2"),
+    ("invented", "/frontier?bloc=us-allies"),
+    ("invented", "/fixes?bloc=us-allies&halt=country:CHN/magnet"),
+    ("invented", "/worth?bloc=us-allies&halt=country:CHN/magnet"),
+)
