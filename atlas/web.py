@@ -19,6 +19,7 @@ from atlas.solver_process import use_process
 from atlas.web_answers import Answers, Document
 from atlas.web_api import JSON_TYPE, api
 from atlas.web_chokepoints import chokepoints
+from atlas.web_compare import compares
 from atlas.web_concentration import concentrations
 from atlas.web_errors import failure
 from atlas.web_frontier import frontiers
@@ -114,6 +115,7 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     app.register_blueprint(tracing)
     app.register_blueprint(fixing)
     app.register_blueprint(concentrations)
+    app.register_blueprint(compares)
 
     @app.get("/static/<digest>/<path:name>")
     def static_file(digest: str, name: str) -> Response:

@@ -20,8 +20,8 @@ from atlas.web_query import Query, halt_query, parameters
 
 # address, text of templates/text/en/frame.toml
 PAGES = (
-    ("/", "atlas"), ("/chokepoints", "findings"), ("/route", "routes"), ("/validate", "accuracy"), ("/data", "data"),
-    ("/about", "about"),
+    ("/", "atlas"), ("/compare", "compare"), ("/chokepoints", "findings"), ("/route", "routes"),
+    ("/validate", "accuracy"), ("/data", "data"), ("/about", "about"),
 )  # fmt: skip
 FINDINGS = ("/chokepoints", "/trace", "/frontier", "/fixes", "/worth", "/concentration")
 
@@ -91,13 +91,14 @@ def _map_page(query: Query, path: str) -> Response:
     return atlas.send(atlas.answers.documents.get(key, make))
 
 
-def html_document(html: str, tiles: bool = False) -> Document:
-    """Return a page with the policy that lets its own scripts run and nothing else."""
+def html_document(html: str, tiles: bool = False, frames: bool = False) -> Document:
+    """Return a page with the policy that lets its own scripts run and nothing else; `frames` lets pages stand in it."""
     scripts, styles = csp_hashes(html)
     images = "img-src 'self' data:" + (" https://tile.openstreetmap.org" if tiles else "")
+    inside = "frame-src 'self'; " if frames else ""
     policy = (
         f"default-src 'none'; script-src 'self' {' '.join(scripts)}; style-src 'self' {' '.join(styles)}; {images}; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+        f"connect-src 'self'; {inside}form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
     )
     return Document.of(html, "text/html; charset=utf-8", (("Content-Security-Policy", policy.replace("  ", " ")),))
 

@@ -1,0 +1,166 @@
+/* Comparing: the form's cases added, moved and taken away; figures or differences; maps that move together. */
+(function () {
+"use strict";
+
+const page = document.getElementById("compare");
+const MOST = 4, LETTERS = "ABCD";
+
+/* ---------- the cases of the form ---------- */
+
+const form = document.getElementById("cases"), list = document.getElementById("case-list");
+const add = document.getElementById("add-case"), said = document.getElementById("cases-said");
+
+function rows() { return Array.from(list.children); }
+function shown() { return rows().filter(r => !r.classList.contains("spare")); }
+
+/* Letters, names of buttons and what can be done follow the order of the rows. */
+function renumber() {
+  const here = shown();
+  here.forEach((row, k) => {
+    const letter = LETTERS[k] || String(k + 1);
+    row.querySelector("label").textContent = say("compare.case", {letter});
+    for (const b of row.querySelectorAll("[data-do]")) b.setAttribute("aria-label", say("compare." + b.dataset.do, {letter}));
+    row.querySelector("[data-do=up]").disabled = k === 0;
+    row.querySelector("[data-do=down]").disabled = k === here.length - 1;
+    row.querySelector("[data-do=remove]").disabled = here.length <= 2 && !row.querySelector("input").value;
+  });
+  add.hidden = here.length >= MOST;
+}
+
+/* What was said of a case holds no longer once its text is another. */
+function forget(row) {
+  const told = row.querySelector(".label, .problems"), input = row.querySelector("input");
+  if (told) told.remove();
+  input.removeAttribute("aria-invalid");
+  input.removeAttribute("aria-describedby");
+}
+
+function act(row, what) {
+  const here = shown(), k = here.indexOf(row);
+  if (what === "remove") {
+    row.querySelector("input").value = "";
+    forget(row);
+    if (here.length > 2) { row.classList.add("spare"); list.append(row); }
+    renumber();
+    const left = shown();
+    said.textContent = say("compare.removed", {n: left.filter(r => r.querySelector("input").value).length});
+    left[Math.min(k, left.length - 1)].querySelector("input").focus();
+    return;
+  }
+  if (what === "up" && k > 0) list.insertBefore(row, here[k - 1]);
+  if (what === "down" && k < here.length - 1) list.insertBefore(here[k + 1], row);
+  renumber();
+  said.textContent = say("compare.moved", {letter: LETTERS[k], to: LETTERS[shown().indexOf(row)]});
+  const button = row.querySelector("[data-do=" + what + "]");
+  (button.disabled ? row.querySelector("input") : button).focus();
+}
+
+for (const row of rows()) {
+  row.querySelector(".tools").hidden = false;
+  row.querySelector("input").addEventListener("input", () => { forget(row); renumber(); });
+  for (const b of row.querySelectorAll("[data-do]")) b.addEventListener("click", () => act(row, b.dataset.do));
+}
+add.addEventListener("click", () => {
+  const next = rows().find(r => r.classList.contains("spare"));
+  if (!next) { said.textContent = say("compare.full"); return; }
+  next.classList.remove("spare");
+  renumber();
+  said.textContent = say("compare.added");
+  next.querySelector("input").focus();
+});
+/* Empty fields and an empty day stay out of the address. */
+form.addEventListener("submit", () => {
+  for (const input of form.querySelectorAll("input[name]")) if (!input.value.trim()) input.disabled = true;
+  const bloc = form.querySelector("select[name=bloc]");
+  if (bloc.value === "us-allies") bloc.disabled = true;
+});
+window.addEventListener("pageshow", () => { for (const e of form.querySelectorAll("input[name], select[name]")) e.disabled = false; });
+renumber();
+
+/* ---------- figures or differences ---------- */
+
+function keep(name, value, usual) {
+  const address = new URL(window.location.href);
+  if (value === usual) address.searchParams.delete(name); else address.searchParams.set(name, value);
+  window.history.replaceState(null, "", address);
+}
+
+const choices = Array.from(page.querySelectorAll("a.choice[data-show]"));
+for (const c of choices) {
+  const choose = e => {
+    e.preventDefault();
+    page.dataset.show = c.dataset.show;
+    for (const o of choices) o.setAttribute("aria-pressed", String(o === c));
+    document.getElementById("show-said").textContent = say("compare.shown_" + c.dataset.show);
+    keep("show", c.dataset.show, "values");
+  };
+  c.addEventListener("click", choose);
+  c.addEventListener("keydown", e => { if (e.key === " ") choose(e); });
+}
+
+/* ---------- maps side by side ---------- */
+
+const frames = Array.from(document.querySelectorAll("#map-list iframe"));
+const views = Array.from(document.querySelectorAll("#views button"));
+const maps = new Map(); // frame -> what draws in it: {map, show}
+let view = (views.find(b => b.getAttribute("aria-pressed") === "true") || {dataset: {view: "change"}}).dataset.view;
+let leader = null;
+
+/* The drawing of a frame: the page inside names it, whichever map it is. */
+function drawing(frame) {
+  try {
+    const inside = frame.contentWindow;
+    const name = Object.keys(inside).find(k => /^atlas_data_\d+$/.test(k));
+    return name ? inside[name] : null;
+  } catch { return null; }
+}
+
+function follow(from) {
+  if (leader && leader !== from) return;
+  leader = from;
+  const of = maps.get(from).map;
+  for (const [frame, other] of maps) if (frame !== from) other.map.setView(of.getCenter(), of.getZoom(), {animate: false});
+  leader = null;
+}
+
+function paint(frame) {
+  const inside = frame.contentDocument;
+  if (!inside) return;
+  const chosen = document.documentElement.dataset.theme;
+  if (chosen) inside.documentElement.dataset.theme = chosen; else delete inside.documentElement.dataset.theme;
+  inside.dispatchEvent(new frame.contentWindow.CustomEvent("themechange", {detail: {dark: window.themeIsDark()}}));
+}
+
+function show(frame) {
+  const drawn = maps.get(frame), inside = frame.contentDocument;
+  if (drawn && inside.querySelector("[data-show]")) drawn.show(view);
+}
+
+function stands(frame) {
+  const drawn = drawing(frame);
+  if (!drawn || !drawn.map) return;
+  const first = maps.size === 0 ? null : maps.values().next().value.map;
+  maps.set(frame, drawn);
+  if (first) drawn.map.setView(first.getCenter(), first.getZoom(), {animate: false});
+  drawn.map.on("move zoom", () => follow(frame));
+  show(frame);
+  paint(frame);
+  page.dataset.maps = String(maps.size);
+}
+
+for (const frame of frames) {
+  const inside = frame.contentDocument;
+  frame.addEventListener("load", () => stands(frame));
+  if (inside && inside.readyState === "complete" && inside.URL !== "about:blank") stands(frame);
+}
+document.addEventListener("themechange", () => frames.forEach(paint));
+if (views.length) {
+  document.getElementById("views").hidden = false;
+  for (const b of views) b.addEventListener("click", () => {
+    view = b.dataset.view;
+    for (const o of views) o.setAttribute("aria-pressed", String(o === b));
+    frames.forEach(show);
+    keep("view", view, "change");
+  });
+}
+})();
