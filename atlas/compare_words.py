@@ -70,11 +70,12 @@ def _only_ways(c: Comparison) -> str:
     through = [f for f in c.group("throughput_passage") if f.spread]
     if not through:
         return "nothing that is measured here differs"
-    return f"only the ways of goods differ, in {len(through)} straits, canals and capes"
+    return f"only the ways of goods differ (straits, canals and capes passed otherwise: {len(through)})"
 
 
 def _named(c: Comparison, k: int) -> str:
-    return f"{LETTERS[k]} ({c.cases[k].label})"
+    # Brackets inside a label would stand in brackets.
+    return f"{LETTERS[k]} ({c.cases[k].label.replace(' (', ', ').replace(')', '')})"
 
 
 def _from_baseline(f: Figure) -> Figure:

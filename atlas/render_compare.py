@@ -18,6 +18,7 @@ from atlas.render_style import COMMODITY_LABELS, polygon
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE)  # of the cases, each with its shape and letter
 SHAPES = ("circle", "square", "triangle", "diamond")
 LANE, GAP = 17, 11  # pixels of a case, and between things measured
+LABEL = 78  # pixels of a letter with its figure
 MOST_BARS = 8
 SHARES = (
     ("demand", "met_share"), ("bloc", "bloc_supplied_share"), ("bloc", "allied_share"), ("bloc_origin", "mine"),
@@ -37,7 +38,7 @@ class Layout:
 
 
 WIDE = Layout("wide", 620, 168, 510, above=False)
-NARROW = Layout("narrow", 350, 8, 252, above=True)
+NARROW = Layout("narrow", 350, 16, 252, above=True)
 
 
 def page_parts(c: Comparison, layers: Layers) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def value_text(value: float, unit: str) -> str:
         "km": lambda v: f"{v:,.0f}{NBSP}km",
         "index": lambda v: f"{v:.3f}",
     }[unit]
-    return made(value)
+    return made(value).replace("-", "−")
 
 
 def difference_text(value: float, unit: str) -> str:
@@ -106,7 +107,7 @@ def _row(f: Figure, bloc: str, layers: Layers) -> dict[str, Any]:
         mark = "best" if k in f.best else "worst" if k in f.worst else ""
         cells.append(
             {"value": value_text(value, f.unit), "difference": difference_text(change, f.unit) if k else "",
-             "mark": mark, "word": text(f"compare.{mark}") if mark else ""}
+             "mark": mark, "word": text(f"compare.mark.{mark}") if mark else ""}
         )  # fmt: skip
     return {"name": figure_name(f, bloc, layers), "baseline": value_text(f.baseline, f.unit), "cells": cells}
 
@@ -231,9 +232,14 @@ def _lane(k: int, value: float, base: float, y: float, scale: float, unit: str, 
                 a, b = sorted((base, value))
                 parts.append(_rect(layout.left + a * scale, middle - 1, (b - a) * scale, 2, COLOURS[k]))
             parts.append(_mark(k, end, middle, 5.5))
-    edge = max(end, layout.left + base * scale if unit != "share" and not math.isnan(base) else 0.0)
     said = f"{LETTERS[k]}{NBSP}{NBSP}{value_text(value, unit)}"
-    parts.append(_text(edge + 10, middle + 4.5, said, size=12.5))
+    at_base = layout.left if math.isnan(base) else layout.left + base * scale
+    if (
+        unit == "share" and at_base - end > 8 and end - layout.left > LABEL
+    ):  # the line to the baseline runs to the right
+        parts.append(_text(end - 10, middle + 4.5, said, anchor="end", size=12.5))
+    else:
+        parts.append(_text(max(end, at_base) + 10, middle + 4.5, said, size=12.5))
     return parts
 
 

@@ -19,7 +19,7 @@ function renumber() {
   here.forEach((row, k) => {
     const letter = LETTERS[k] || String(k + 1);
     row.querySelector("label").textContent = say("compare.case", {letter});
-    for (const b of row.querySelectorAll("[data-do]")) b.setAttribute("aria-label", say("compare." + b.dataset.do, {letter}));
+    for (const b of row.querySelectorAll("[data-do]")) b.setAttribute("aria-label", say("compare.do." + b.dataset.do, {letter}));
     row.querySelector("[data-do=up]").disabled = k === 0;
     row.querySelector("[data-do=down]").disabled = k === here.length - 1;
     row.querySelector("[data-do=remove]").disabled = here.length <= 2 && !row.querySelector("input").value;
@@ -91,7 +91,7 @@ for (const c of choices) {
     e.preventDefault();
     page.dataset.show = c.dataset.show;
     for (const o of choices) o.setAttribute("aria-pressed", String(o === c));
-    document.getElementById("show-said").textContent = say("compare.shown_" + c.dataset.show);
+    document.getElementById("show-said").textContent = say("compare.shown." + c.dataset.show);
     keep("show", c.dataset.show, "values");
   };
   c.addEventListener("click", choose);
