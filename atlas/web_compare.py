@@ -207,7 +207,8 @@ def _ask() -> Ask:
         case = _read(text, readable, day)
         same = [k for k, c in enumerate(cases) if case.question and c.question and c.question.key == case.question.key]
         if same:
-            case = dataclasses.replace(case, text=text, problems=(f"{text[:80]!r} is the same as case {letter_of(same[0])}",))
+            told = f"{text[:80]!r} is the same as case {letter_of(same[0])}"
+            case = dataclasses.replace(case, text=text, problems=(told,))
         cases.append(case)
     return Ask(tuple(cases), bloc, on, view, show, tuple(problems))
 
