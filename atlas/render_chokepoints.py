@@ -18,27 +18,29 @@ from atlas.halt_words import country_name
 from atlas.layers import Layers
 from atlas.losses import Lens
 from atlas.render_data import Json, basemap
+from atlas.render_ink import AMBER, BLUE, GREEN, GREY, INK, PURPLE, SKY, SOFT, VERMILION, VIOLET
+from atlas.render_ink import TINTS as LOSS_TINTS
 from atlas.render_map import MAP_OPTIONS, AtlasData, AtlasFigure, AtlasMap, count_ids
 from atlas.render_style import ATTRIBUTION, Sample, line_swatch, polygon, shape_swatch
 from atlas.singles import Singles
 
 # kind: symbol, colour (told apart with any common colour blindness), word in the singular
 LOOKS: dict[str, tuple[str, str, str]] = {
-    "facility": ("circle", "#0072B2", "facility"),
-    "port": ("square", "#56B4E9", "port"),
-    "passage": ("diamond", "#B6507F", "passage"),
-    "border": ("cross", "#4A5764", "border"),
-    "exports": ("triangle", "#E69F00", "exports of a country"),
-    "production": ("star", "#D55E00", "all production of a country"),
-    "stage": ("pentagon", "#009E73", "a stage of a country"),
+    "facility": ("circle", BLUE, "facility"),
+    "port": ("square", SKY, "port"),
+    "passage": ("diamond", PURPLE, "passage"),
+    "border": ("cross", GREY, "border"),
+    "exports": ("triangle", AMBER, "exports of a country"),
+    "production": ("star", VERMILION, "all production of a country"),
+    "stage": ("pentagon", GREEN, "a stage of a country"),
 }
 PASSED: tuple[str, ...] = ("passage", "port", "border")  # what material only passes through
-INK, SOFT, GRID, DAYS = "#1B2530", "#52606D", "#D5DCE3", "#7A5195"
+DAYS = VIOLET
 BARS = 15
 # Least extra spending and days that are drawn.
 LEAST_USD, LEAST_DAYS = 500.0, 0.005
 # Countries by the part of the supply that is lost with their exports or their production: from, colour.
-TINTS: tuple[tuple[float, str], ...] = ((0.0005, "#FDEBC8"), (0.01, "#F9CE86"), (0.1, "#EE9B4A"), (0.3, "#C4622D"))
+TINTS = tuple(zip((0.0005, 0.01, 0.1, 0.3), LOSS_TINTS, strict=True))
 RADIUS_PX = (3.0, 20.0)  # of what costs no supply, and of the largest loss
 WIDTH_PX = (2.2, 9.0)  # of a gate that costs nothing to go round, and of the dearest
 COORDINATES = 3
@@ -247,7 +249,7 @@ def map_legend(look: Lens, table: pd.DataFrame) -> list[Sample]:
     for n, (low, tint) in enumerate(TINTS):
         text = f"{100 * low:g} to {100 * bounds[n + 1]:g} %" if n + 1 < len(bounds) else f"{100 * low:g} % and more"
         found.append(Sample(line_swatch(tint, (), 11), text))
-    return [*found, Sample(line_swatch("#DDE9EE", (), 11), look.bloc)]
+    return [*found, Sample(line_swatch("var(--land-ally, #DDE9EE)", (), 11), look.bloc)]
 
 
 def capital(text: str) -> str:

@@ -9,11 +9,12 @@ from markupsafe import Markup
 
 from atlas.concentration import ALL, KEYS, MAGNETS, MEASURE_WORDS, Concentration, Published, Report
 from atlas.render_data import web_address
+from atlas.render_ink import BLUE, INK, MARKED, ON, REST, SECOND, SOFT, THIRD
+from atlas.render_ink import LINE as GRID
 from atlas.world import RECIPE_KEYS, STAGES
 
 # The largest country, the next two, the rest.
-FIRST, SECOND, THIRD, REST = "#0072B2", "#56B4E9", "#B5DDF5", "#E4E8EC"
-INK, SOFT, GRID, MARK = "#1B2530", "#52606D", "#D5DCE3", "#B84300"
+FIRST, MARK = BLUE, MARKED
 KEY_WORDS = {ALL: "all, in the stage's unit", MAGNETS: "Nd, Pr, Dy and Tb"} | {k: k for k in RECIPE_KEYS}
 STAGE_WORDS = {s: {"mine": "mining", "magnet": "magnets"}.get(s, s) for s in STAGES}
 
@@ -105,7 +106,7 @@ def _bar(c: Concentration, layout: _Layout, y: float, scale: float) -> list[Mark
         width = share * scale
         parts.append(_rect(x, y, width, thick, colour))
         if name and width > 34:
-            ink = "#FFFFFF" if colour == FIRST else INK
+            ink = ON if colour == FIRST else INK
             parts.append(_text(x + width / 2, y + thick / 2 + 4, name, ink, anchor="middle", size=11.5))
         x += width
     left = c.n_minus_1_share

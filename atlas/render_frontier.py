@@ -12,11 +12,13 @@ from markupsafe import Markup
 
 from atlas.frontier import Frontier
 from atlas.frontier_words import key_breaks, made_where, percent, thousands
+from atlas.render_ink import AMBER, BLUE, GREEN, INK, MARKED, ON, PURPLE, SKY, SOFT
+from atlas.render_ink import LINE as GRID
 from atlas.shadow import UNIT_OF, Worth
 
-CURVE, MARK, INK, SOFT, GRID = "#0072B2", "#B84300", "#1B2530", "#52606D", "#D5DCE3"
+CURVE, MARK = BLUE, MARKED
 STAGE_COLOURS = {
-    "mine": "#E69F00", "separation": "#009E73", "metal": "#0072B2", "magnet": "#CC79A7", "recycling": "#56B4E9",
+    "mine": AMBER, "separation": GREEN, "metal": BLUE, "magnet": PURPLE, "recycling": SKY,
 }  # fmt: skip
 BADGE = 11  # radius of a number
 BARS = 16
@@ -299,7 +301,7 @@ def _ring(x: float, y: float, title: str) -> Markup:
 
 def _badge(x: float, y: float, n: int) -> Markup:
     return Markup('<circle cx="{:.1f}" cy="{:.1f}" r="{}" fill="{}"/>{}').format(
-        x, y, BADGE, MARK, _text(x, y + 4.5, str(n), "#FFFFFF", anchor="middle", size=13, weight=650)
+        x, y, BADGE, MARK, _text(x, y + 4.5, str(n), ON, anchor="middle", size=13, weight=650)
     )
 
 

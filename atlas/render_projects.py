@@ -8,8 +8,10 @@ from markupsafe import Markup
 
 from atlas.fixes import LEAST_T, Fixes, Gain
 from atlas.render_data import web_address
+from atlas.render_ink import AMBER, BLUE, INK, SOFT
+from atlas.render_ink import LINE as GRID
 
-ALONE, LAST, INK, SOFT, GRID = "#0072B2", "#E69F00", "#1B2530", "#52606D", "#D5DCE3"
+ALONE, LAST = BLUE, AMBER
 BARS = 16  # projects in the plot; the table has them all
 
 

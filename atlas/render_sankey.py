@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from atlas.render_ink import BLUE, END, GREEN, GREY, INK, PAPER, RED, SOFT, VIOLET
 from atlas.trace_words import percent, tonnes
 
 # group -> colour, label of the legend; ribbons have the colour of the node they leave
 GROUPS: dict[str, tuple[str, str]] = {
-    "china": ("#C43B00", "China"),
-    "bloc": ("#0072B2", "the bloc"),
-    "other": ("#8A939C", "other countries"),
-    "recycled": ("#009E73", "recycled"),
-    "stock": ("#8A3F86", "stocks let go"),
-    "end": ("#C9D0D6", "lost, left over or kept"),
+    "china": (RED, "China"),
+    "bloc": (BLUE, "the bloc"),
+    "other": (GREY, "other countries"),
+    "recycled": (GREEN, "recycled"),
+    "stock": (VIOLET, "stocks let go"),
+    "end": (END, "lost, left over or kept"),
 }
 SHORT = {"china": "China", "stock": "stocks", "end": "ends"}
-INK, SOFT = "#1B2530", "#52606D"
 WIDTH, NODE, TOP, LABEL, GAP = 1000, 12, 30, 15, 6
 MARGIN = 184  # right of the last column, for its labels
 FLOW_HEIGHT = 400
@@ -219,6 +219,6 @@ def _label(p: _Placed, x: float, whole: float) -> Markup:
 def _text(x: float, y: float, text: str, colour: str, size: float, *, bold: bool = False) -> Markup:
     weight = Markup(' font-weight="650"') if bold else Markup("")
     return Markup(
-        '<text x="{:.1f}" y="{:.1f}" font-size="{}" fill="{}"{} stroke="#FFFFFF" stroke-width="3" '
+        '<text x="{:.1f}" y="{:.1f}" font-size="{}" fill="{}"{} stroke="{}" stroke-width="3" '
         'stroke-linejoin="round" paint-order="stroke">{}</text>'
-    ).format(x, y, size, colour, weight, text)
+    ).format(x, y, size, colour, weight, PAPER, text)

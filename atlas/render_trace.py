@@ -49,7 +49,7 @@ from atlas.trace_words import (
 
 HEADS = {"mine": "Mines", "separation": "Separation", "metal": "Metal", "magnet": "Magnets", "users": "Users"}
 SCRIPTS = ("leaflet/leaflet.js", "atlas.js", "trace.js")
-STYLES = ("frame.css", "leaflet/leaflet.css", "atlas.css", "findings.css")
+STYLES = ("frame.css", "leaflet/leaflet.css", "atlas.css", "plots.css", "findings.css")
 ROUTE_TOLERANCE_DEG = 0.02
 COUNTRIES = 20  # rows of a table of countries, FACILITIES of plants; the rest is summed
 FACILITIES = 25

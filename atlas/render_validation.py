@@ -7,20 +7,22 @@ from typing import Any
 from markupsafe import Markup
 
 from atlas.render_data import web_address
+from atlas.render_ink import BAND as SHADE
+from atlas.render_ink import BLUE, DARK, EDGE, INK, PAPER, SOFT, VERMILION
+from atlas.render_ink import LINE as GRID
 from atlas.validation import NEED_RANGE, limit_words
 
-HELD, FITTED = "#B84300", "#0072B2"  # Okabe and Ito's vermilion (darkened for contrast) and blue; shape tells them too
+HELD, FITTED = VERMILION, BLUE  # shape tells them too
 BAND = 0.10
 SPANS = (0.15, 0.2, 0.3, 0.5, 1.0)  # half widths of the error axis; points beyond are drawn at its end
-INK, SOFT, GRID, SHADE = "#1B2530", "#52606D", "#D5DCE3", "#E3EFF6"
-# Where an element ends: lines of the balance put together, colour, colour of figures on it, label.
+# Where an element ends: lines of the balance put together, colour (the same in both themes), figures on it, label.
 PARTS: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
     (("in_magnets",), "#0072B2", "#FFFFFF", "in finished magnets"),
-    (("stock",), "#56B4E9", INK, "metal to stock"),
-    (("surplus",), "#F0E442", INK, "oxide left over"),
-    (("lost_separation",), "#E69F00", INK, "lost or left unseparated"),
-    (("lost_metal",), "#CC79A7", INK, "lost in metal making"),
-    (("lost_recycling", "swarf_lost"), "#8A939C", INK, "swarf and scrap lost"),
+    (("stock",), "#56B4E9", DARK, "metal to stock"),
+    (("surplus",), "#F0E442", DARK, "oxide left over"),
+    (("lost_separation",), "#E69F00", DARK, "lost or left unseparated"),
+    (("lost_metal",), "#CC79A7", DARK, "lost in metal making"),
+    (("lost_recycling", "swarf_lost"), "#8A939C", DARK, "swarf and scrap lost"),
 )
 CORRECTIONS = 30  # listed on the page; the rest is counted
 
@@ -127,7 +129,7 @@ def error_plot(rows: Sequence[Mapping[str, Any]], layout: _Layout) -> Markup:
     shown = [t for t in ticks if abs(t) in (0, BAND) or (abs(abs(t) - BAND) * scale > 34 and abs(t) * scale > 34)]
     for t in shown:
         x = x0 + t * scale
-        lines.append(_line(x, top - 4, x, y, "#7D8994" if t == 0 else GRID, 1.4 if t == 0 else 1))
+        lines.append(_line(x, top - 4, x, y, EDGE if t == 0 else GRID, 1.4 if t == 0 else 1))
         name = "0" if t == 0 else f"{'+' if t > 0 else '−'}{abs(100 * t):.0f}\u00a0%"
         # At the edge of a narrow plot a centred name would be cut.
         side, edge = (
@@ -191,9 +193,8 @@ def closure_plot(closure: Any) -> Markup:
             share = amount / whole
             w = share * (right - left)
             title = f"{e}, {label}: {amount:,.0f} t of oxide, {100 * share:.1f} %"
-            bar = Markup('<rect x="{:.2f}" y="{}" width="{:.2f}" height="24" fill="{}"/>').format(
-                x, y, max(w - 1, 0.4), colour
-            )
+            box = Markup('<rect x="{:.2f}" y="{}" width="{:.2f}" height="24" fill="{}" stroke="{}" stroke-width=".8"/>')
+            bar = box.format(x, y, max(w - 1, 0.4), colour, EDGE)
             figure_at = (
                 _text(x + w / 2, y + 16.5, f"{100 * share:.0f}", ink, anchor="middle", size=12) if w >= 18 else ""
             )
@@ -227,14 +228,14 @@ def _closure(c: Any) -> dict[str, Any]:
         lines.append({"sign": sign, "what": line["what"], "cells": cells, "sum": line["sign"] in ("=", "0")})
     swatch = (
         '<svg class="swatch" width="16" height="16" aria-hidden="true" focusable="false">'
-        '<rect width="16" height="16" fill="{}"/></svg>'
+        '<rect x="0.5" y="0.5" width="15" height="15" fill="{}" stroke="{}"/></svg>'
     )
     low, high = NEED_RANGE
     return {
         "elements": elements,
         "lines": lines,
         "plot": closure_plot(c),
-        "legend": [(Markup(swatch).format(colour), label) for _, colour, _, label in PARTS],
+        "legend": [(Markup(swatch).format(colour, EDGE), label) for _, colour, _, label in PARTS],
         "need": [(e, percent(s), low <= s <= high) for e, s in c.need_share.items()],
     }
 
@@ -289,8 +290,8 @@ def _mark(role: str, x: float, y: float) -> Markup:
     if role == "held":
         d = f"M{x:.1f} {y - 6.5:.1f}L{x + 6.5:.1f} {y:.1f}L{x:.1f} {y + 6.5:.1f}L{x - 6.5:.1f} {y:.1f}Z"
         return Markup('<path d="{}" fill="{}"/>').format(d, HELD)
-    return Markup('<circle cx="{:.1f}" cy="{:.1f}" r="4.8" fill="#FFFFFF" stroke="{}" stroke-width="2.4"/>').format(
-        x, y, FITTED
+    return Markup('<circle cx="{:.1f}" cy="{:.1f}" r="4.8" fill="{}" stroke="{}" stroke-width="2.4"/>').format(
+        x, y, PAPER, FITTED
     )
 
 

@@ -119,7 +119,7 @@ def test_the_page_says_figures_first_and_holds_every_thing(client: Any, study: A
     said = singles_sentence(found, look)
     assert f"{table['lost_t'].iloc[0]:,.0f} t" in said
     assert said in text
-    assert text.index(said) < text.index("<form")
+    assert text.index(said) < text.index('<form class="ask"')
     busy = table[~table["proved_nil"]]
     rows = body_rows(answer.text)
     assert len(rows) == len(busy)
