@@ -6,6 +6,7 @@ Data colours are near those of Okabe and Ito, told apart with any common colour 
 
 INK, SOFT, LINE = "var(--ink, #1B2530)", "var(--soft, #52606D)", "var(--line, #D5DCE3)"
 EDGE, PAPER = "var(--edge, #74828E)", "var(--paper, #FFFFFF)"
+MAP_INK = "var(--map-ink, #1F2933)"
 MARKED = "var(--bad, #A83200)"  # what a plot points at
 ON = "var(--on-accent, #FFFFFF)"  # words on BLUE and on MARKED
 DARK = "#1B2530"  # words on a colour that is light in both themes

@@ -20,6 +20,7 @@ from atlas.geo import parse_lonlat, unwrap
 from atlas.halt_words import country_name
 from atlas.render_arcs import encode
 from atlas.render_data import Json, basemap, json_text
+from atlas.render_ink import MAP_INK, PAPER, PURPLE
 from atlas.render_map import MAP_OPTIONS, AtlasFigure, AtlasMap, count_ids
 from atlas.render_route_words import place_name
 from atlas.render_style import (
@@ -34,8 +35,8 @@ from atlas.render_style import (
 )
 
 LINE_DECIMALS = 4
-BORDER_COLOUR = "#B6507F"
-SHUT_COLOUR = "#66727F"  # a passage that is not used unless opened
+BORDER_COLOUR = PURPLE
+SHUT_COLOUR = "var(--map-soft, #66727F)"  # a passage that is not used unless opened
 SHUT_DASH = (2, 4)
 # Where the trade of continents meets: named before busier straits of one sea, in an order that leaves room for each of
 # them on a wide window.
@@ -120,10 +121,10 @@ def route_legend(pick: bool = False) -> dict[str, Any]:
     return {
         "modes": [Sample(mode_swatch(mode), label) for mode, (_, _, label) in MODE_STYLES.items()],
         "marks": [
-            Sample(shape_swatch("circle", "#1F2933"), "Start and end"),
-            Sample(shape_swatch("square", "#FFFFFF", 5), "Port used"),
+            Sample(shape_swatch("circle", MAP_INK), "Start and end"),
+            Sample(shape_swatch("square", PAPER, 5), "Port used"),
             Sample(shape_swatch("diamond", BORDER_COLOUR, 5), "Border crossed"),
-            Sample(line_swatch("#1F2933", (3, 2), 2.2), "Passage"),
+            Sample(line_swatch(MAP_INK, (3, 2), 2.2), "Passage"),
             *shut,
             Sample(closed_swatch(), "Closed"),
         ],

@@ -1,7 +1,10 @@
 /* The map of what costs most to lose: tinted countries, gates, places as large as the loss. Text is only text. */
 (function () {
 "use strict";
-const {decode, latlngs, make, landLayer, Mark, Words, COPIES, INK, SANS} = window.Atlas;
+const {decode, latlngs, make, landLayer, Mark, Words, COPIES, SANS} = window.Atlas;
+const tone = name => window.themeColour(name); // of the style sheet, as it is in this theme
+/* A colour from the page's data: a plain one, or a variable such as "var(--plot-blue, #0072B2)". */
+const painted = colour => colour.startsWith("var(") ? tone(colour.slice(4, -1)) : colour;
 
 function popup(thing) {
   const rows = thing.facts.map(([what, figure]) => what ? make("tr", {}, make("th", {scope: "row"}, what), make("td", {}, figure)) : make("tr", {}, make("td", {colspan: "2"}, figure)));
@@ -34,42 +37,45 @@ function start(map, id, options) {
   const open = (thing, at) => L.popup({maxWidth: 320, maxHeight: Math.max(map.getSize().y - 110, 140), autoPanPaddingTopLeft: [10, 30]}).setLatLng(at).setContent(popup(thing)).openOn(map);
 
   const land = new Map(data.land.countries.map(c => [c.id, c]));
-  for (const c of data.countries) {
-    const outline = land.get(c.id);
-    if (!outline) continue;
-    const rings = outline.rings.map(r => decode(r, 2));
-    for (const shift of COPIES) {
-      L.polygon(rings.map(r => latlngs(r, shift)), {renderer: canvas, stroke: false, fillColor: data.tints[c.level], fillOpacity: 0.85, smoothFactor: 0.6})
-        .bindTooltip(() => make("span", {}, c.name + ": " + c.share + " of the supply"), {sticky: true})
-        .on("click", e => { L.DomEvent.stopPropagation(e); open(c, e.latlng); }).addTo(map);
-    }
-  }
+  const outlines = data.countries.filter(c => land.has(c.id)).map(c => [c, land.get(c.id).rings.map(r => decode(r, 2))]);
+  const drawn = L.layerGroup().addTo(map);
   const mark = (thing, at, radius, hollow) => {
     const own = data.looks[thing.kind];
     for (const shift of COPIES) {
-      new Mark([at[1], at[0] + shift], {renderer: canvas, shape: own.shape, fillColor: hollow ? "#FFFFFF" : own.colour, edge: hollow ? own.colour : INK, hollow, radius, bubblingMouseEvents: false})
+      new Mark([at[1], at[0] + shift], {renderer: canvas, shape: own.shape, fillColor: hollow ? tone("--paper") : painted(own.colour), edge: hollow ? painted(own.colour) : tone("--map-ink"), hollow, radius, bubblingMouseEvents: false})
         .bindTooltip(() => make("span", {}, thing.name), {direction: "top", offset: [0, -6]})
-        .on("click", e => open(thing, e.latlng)).addTo(map);
+        .on("click", e => open(thing, e.latlng)).addTo(drawn);
     }
   };
-  for (const p of data.places) mark(p, p.at, p.r, !p.lost);
-  for (const g of data.gates) {
-    const own = data.looks[g.kind];
-    for (const shift of COPIES) if (g.lines.length) {
-      L.polyline(g.lines.map(l => latlngs(l, shift)), {renderer: canvas, color: own.colour, weight: g.width, bubblingMouseEvents: false})
-        .bindTooltip(() => make("span", {}, g.name), {sticky: true})
-        .on("click", e => open(g, e.latlng)).addTo(map);
+  /* All of it in the colours of the theme; once more when that changes. */
+  function draw() {
+    drawn.clearLayers();
+    for (const [c, rings] of outlines) for (const shift of COPIES) {
+      L.polygon(rings.map(r => latlngs(r, shift)), {renderer: canvas, stroke: false, fillColor: painted(data.tints[c.level]), fillOpacity: 0.85, smoothFactor: 0.6})
+        .bindTooltip(() => make("span", {}, c.name + ": " + c.share + " of the supply"), {sticky: true})
+        .on("click", e => { L.DomEvent.stopPropagation(e); open(c, e.latlng); }).addTo(drawn);
     }
-    for (const at of g.posts) mark(g, at, 4, false);
-    if (g.lines.length) mark(g, middle(g), Math.max(3.5, g.width * 0.9), false);
+    for (const p of data.places) mark(p, p.at, p.r, !p.lost);
+    for (const g of data.gates) {
+      const own = data.looks[g.kind];
+      for (const shift of COPIES) if (g.lines.length) {
+        L.polyline(g.lines.map(l => latlngs(l, shift)), {renderer: canvas, color: painted(own.colour), weight: g.width, bubblingMouseEvents: false})
+          .bindTooltip(() => make("span", {}, g.name), {sticky: true})
+          .on("click", e => open(g, e.latlng)).addTo(drawn);
+      }
+      for (const at of g.posts) mark(g, at, 4, false);
+      if (g.lines.length) mark(g, middle(g), Math.max(3.5, g.width * 0.9), false);
+    }
   }
+  draw();
   const words = new Words(() => [
-    ...data.gates.filter(g => g.lines.length).map(g => ({text: g.name, at: middle(g), dx: 9, weight: 100 * g.width, colour: INK, font: "600 11px " + SANS, minZoom: g.width > 3 ? 0 : 3})),
-    ...data.places.filter(p => p.lost).map(p => ({text: p.name, at: p.at, dx: p.r + 3, weight: 100 * p.r, colour: INK, font: "600 11px " + SANS, minZoom: p.r > 12 ? 1.5 : p.r > 6 ? 3.5 : 5})),
-    ...data.countries.map(c => ({text: c.name + " " + c.share, at: land.get(c.id) ? land.get(c.id).at : [0, 0], dx: 4, far: true, weight: 1e4 + c.level, colour: INK, font: "700 11.5px " + SANS, minZoom: c.level > 1 ? 0 : 2})),
-    ...data.land.countries.map(c => ({text: c.name, at: c.at, wide: c.wide, weight: -1e3 + c.wide, colour: "#66727F", font: "italic 11.5px " + SANS, minZoom: 2}))
+    ...data.gates.filter(g => g.lines.length).map(g => ({text: g.name, at: middle(g), dx: 9, weight: 100 * g.width, colour: tone("--map-ink"), font: "600 11px " + SANS, minZoom: g.width > 3 ? 0 : 3})),
+    ...data.places.filter(p => p.lost).map(p => ({text: p.name, at: p.at, dx: p.r + 3, weight: 100 * p.r, colour: tone("--map-ink"), font: "600 11px " + SANS, minZoom: p.r > 12 ? 1.5 : p.r > 6 ? 3.5 : 5})),
+    ...data.countries.map(c => ({text: c.name + " " + c.share, at: land.get(c.id) ? land.get(c.id).at : [0, 0], dx: 4, far: true, weight: 1e4 + c.level, colour: tone("--map-ink"), font: "700 11.5px " + SANS, minZoom: c.level > 1 ? 0 : 2})),
+    ...data.land.countries.map(c => ({text: c.name, at: c.at, wide: c.wide, weight: -1e3 + c.wide, colour: tone("--map-soft"), font: "italic 11.5px " + SANS, minZoom: 2}))
   ].sort((a, b) => b.weight - a.weight));
   words.addTo(map);
+  document.addEventListener("themechange", () => { draw(); words.renew(); });
   let held = false;  // once somebody has looked closer, a change of the window's size does not take that away
   map.on("popupopen dragstart", () => { held = true; });
   map.on("resize", () => { if (!held) look(); });

@@ -1,7 +1,10 @@
 /* The map of routes: the chosen way in the colours of its modes, the others thin; what it passes is named. */
 (function () {
 "use strict";
-const {decode, latlngs, make, landLayer, short, Stretch, Mark, Words, COPIES, INK, HALT, SANS} = window.Atlas;
+const {decode, latlngs, make, landLayer, short, Stretch, Mark, Words, COPIES, SANS} = window.Atlas;
+const tone = name => window.themeColour(name); // of the style sheet, as it is in this theme
+/* A colour from the page's data: a plain one, or a variable such as "var(--plot-blue, #0072B2)". */
+const painted = colour => colour.startsWith("var(") ? tone(colour.slice(4, -1)) : colour;
 const SQUARE = [[-0.85, -0.85], [0.85, -0.85], [0.85, 0.85], [-0.85, 0.85]], DIAMOND = [[0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]];
 
 function start(map, id, options) {
@@ -44,7 +47,7 @@ function start(map, id, options) {
   function drawWays() {
     ways.forEach((legs, k) => legs.forEach(line => {
       const style = data.modes[line.options.mode] || data.modes.sea, own = k === chosen;
-      line.setStrands([{width: own ? 4.6 : 2, colour: own ? style.colour : data.other, dash: style.dash}], own ? 1 : 0);
+      line.setStrands([{width: own ? 4.6 : 2, colour: painted(own ? style.colour : data.other), dash: style.dash}], own ? 1 : 0);
       line._update();
     }));
     if (ways[chosen]) for (const line of ways[chosen]) line.bringToFront();
@@ -52,11 +55,11 @@ function start(map, id, options) {
 
   /* ----- marks of the chosen way, and what is closed ----- */
   const marks = L.layerGroup().addTo(map);
-  const LOOKS = {
-    end: {shape: "circle", radius: 6.5, fillColor: INK, edge: "#FFFFFF"},
-    port: {shape: SQUARE, radius: 4.5, fillColor: "#FFFFFF"},
-    border: {shape: DIAMOND, radius: 5, fillColor: data.border}
-  };
+  const looks = () => ({
+    end: {shape: "circle", radius: 6.5, fillColor: tone("--map-ink"), edge: tone("--paper")},
+    port: {shape: SQUARE, radius: 4.5, fillColor: tone("--paper"), edge: tone("--map-ink")},
+    border: {shape: DIAMOND, radius: 5, fillColor: painted(data.border), edge: tone("--map-ink")}
+  });
 
   function gateLines(gates, style) {
     const at = [];
@@ -70,13 +73,14 @@ function start(map, id, options) {
 
   function drawMarks() {
     marks.clearLayers();
-    for (const p of data.passages) marks.addLayer(gateLines(p.gates, p.shut ? {color: data.unused.colour, weight: 2, dashArray: data.unused.dash} : {color: INK, weight: 2, dashArray: "4 3"}));
+    const LOOKS = looks(), INK = tone("--map-ink"), HALT = tone("--halt"), PAPER = tone("--paper");
+    for (const p of data.passages) marks.addLayer(gateLines(p.gates, p.shut ? {color: painted(data.unused.colour), weight: 2, dashArray: data.unused.dash} : {color: INK, weight: 2, dashArray: "4 3"}));
     for (const p of data.closed) {
       marks.addLayer(gateLines(p.gates, {color: HALT, weight: 4.5, whole: true}));
       for (const m of spot(p.at, {shape: "circle", radius: 1, fillColor: HALT, halted: true})) marks.addLayer(named(m, p.name + ", closed"));
     }
-    for (const p of data.shut) for (const m of spot(p.at, {shape: SQUARE, radius: 4.5, fillColor: "#FFFFFF", halted: true})) marks.addLayer(named(m, p.name + ", closed"));
-    for (const p of data.ports) for (const m of spot(p.at, {shape: SQUARE, radius: 3, fillColor: "#FFFFFF", edge: "#3D4A57", hollow: true})) {
+    for (const p of data.shut) for (const m of spot(p.at, {shape: SQUARE, radius: 4.5, fillColor: PAPER, halted: true})) marks.addLayer(named(m, p.name + ", closed"));
+    for (const p of data.ports) for (const m of spot(p.at, {shape: SQUARE, radius: 3, fillColor: PAPER, edge: tone("--map-soft"), hollow: true})) {
       m.on("click", () => offer(m.getLatLng(), p.name, p.id));
       marks.addLayer(named(m, p.name));
     }
@@ -91,6 +95,7 @@ function start(map, id, options) {
   }
 
   function candidates() {
+    const INK = tone("--map-ink"), SOFT = tone("--map-soft"), HALT = tone("--halt");
     const out = [], add = (p, text, weight, colour, font, minZoom, whole) =>
       out.push({text, at: p.at, dx: whole ? 15 : 11, far: whole, lines: p.gates && (whole ? p.gates : p.gates.map(short)), weight, colour, font: font + SANS, minZoom});
     for (const p of data.closed) add(p, "✕ " + p.name, 1e11 + p.rank, HALT, "700 11.5px ", 0, true);
@@ -99,15 +104,15 @@ function start(map, id, options) {
     for (const p of (data.ways[chosen] || {marks: []}).marks) {
       if (p.kind === "end") add(p, p.name, 1e10, INK, "700 12.5px ", 0);
       else if (p.kind === "passage") add(p, p.name, 1e6 + p.rank, INK, "600 11.5px ", 0);
-      else if (p.kind === "port") add(p, p.name, 1e5, "#3D4A57", "600 11px ", 0);
-      else add(p, p.name, 1e4, "#8A2F5F", "11px ", 0);
+      else if (p.kind === "port") add(p, p.name, 1e5, INK, "600 11px ", 0);
+      else add(p, p.name, 1e4, tone("--note-edge"), "11px ", 0);
     }
     for (const p of data.passages) {
-      if (p.shut) add(p, p.name + ", shut unless opened", 900, data.unused.colour, "11px ", 1.5);
+      if (p.shut) add(p, p.name + ", shut unless opened", 900, painted(data.unused.colour), "11px ", 1.5);
       else add(p, p.name, 1e3 + p.rank, INK, "600 11px ", p.rank >= 1e4 ? 0.5 : 1.5);
     }
-    for (const p of data.ports) add(p, p.name, 10, "#3D4A57", "10.5px ", 4.5);
-    for (const c of data.land.countries) out.push({text: c.name, at: c.at, wide: c.wide, weight: -1e6 + c.wide, colour: "#66727F", font: "italic 11.5px " + SANS, minZoom: 1.5});
+    for (const p of data.ports) add(p, p.name, 10, SOFT, "10.5px ", 4.5);
+    for (const c of data.land.countries) out.push({text: c.name, at: c.at, wide: c.wide, weight: -1e6 + c.wide, colour: SOFT, font: "italic 11.5px " + SANS, minZoom: 1.5});
     return out.sort((a, b) => b.weight - a.weight);
   }
   const words = new Words(candidates);
@@ -149,6 +154,7 @@ function start(map, id, options) {
   });
 
   words.addTo(map);
+  document.addEventListener("themechange", () => { drawWays(); drawMarks(); words.renew(); });
   map.on("resize", () => look(data.box));
   if (legend) legend.addEventListener("toggle", () => words.draw());
   const asked = /^#way-(\d+)$/.exec(window.location.hash);

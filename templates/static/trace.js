@@ -1,7 +1,8 @@
 /* The map of a trace: paths by goods, as wide as the traced tonnes, and the places they join. */
 (function () {
 "use strict";
-const {decode, latlngs, make, landLayer, Stretch, Mark, Words, COPIES, INK, SANS} = window.Atlas;
+const {decode, latlngs, make, landLayer, Stretch, Mark, Words, COPIES, SANS} = window.Atlas;
+const tone = name => window.themeColour(name); // of the style sheet, as it is in this theme
 const NUMBER = new Intl.NumberFormat("en-US", {maximumSignificantDigits: 3});
 
 function start(map, id, options) {
@@ -30,17 +31,21 @@ function start(map, id, options) {
     line.bindTooltip(() => make("span", {}, s.strands.map(([c, t]) => data.commodities[c].label + " " + NUMBER.format(t) + " t").join(", ")), {sticky: true});
     return line.addTo(map);
   });
-  for (const p of [...data.places].reverse()) for (const shift of COPIES) {
-    const look = {renderer: canvas, shape: data.shapes[p.kind], fillColor: data.colours[p.kind], radius: p.own ? 9 : 3.5 + 5 * Math.sqrt(p.part)};
-    if (p.own) look.edge = INK;
-    new Mark([p.at[1], p.at[0] + shift], look)
-      .bindTooltip(() => make("span", {}, p.name + ": " + NUMBER.format(p.t) + " t"), {direction: "top", offset: [0, -6]}).addTo(map);
+  const marks = L.layerGroup().addTo(map);
+  function drawMarks() {
+    marks.clearLayers();
+    for (const p of [...data.places].reverse()) for (const shift of COPIES) {
+      new Mark([p.at[1], p.at[0] + shift], {renderer: canvas, shape: data.shapes[p.kind], fillColor: data.colours[p.kind], edge: tone("--map-ink"), radius: p.own ? 9 : 3.5 + 5 * Math.sqrt(p.part)})
+        .bindTooltip(() => make("span", {}, p.name + ": " + NUMBER.format(p.t) + " t"), {direction: "top", offset: [0, -6]}).addTo(marks);
+    }
   }
+  drawMarks();
   const words = new Words(() => [
-    ...data.places.map(p => ({text: p.name, at: p.at, dx: 11, weight: p.own ? 1e6 : p.part, colour: INK, font: (p.own ? "700 12.5px " : "600 11px ") + SANS, minZoom: p.own || p.part > 0.1 ? 0 : p.part > 0.02 ? 3 : 4.5})),
-    ...data.land.countries.map(c => ({text: c.name, at: c.at, wide: c.wide, weight: -1e3 + c.wide, colour: "#66727F", font: "italic 11.5px " + SANS, minZoom: 1.5}))
+    ...data.places.map(p => ({text: p.name, at: p.at, dx: 11, weight: p.own ? 1e6 : p.part, colour: tone("--map-ink"), font: (p.own ? "700 12.5px " : "600 11px ") + SANS, minZoom: p.own || p.part > 0.1 ? 0 : p.part > 0.02 ? 3 : 4.5})),
+    ...data.land.countries.map(c => ({text: c.name, at: c.at, wide: c.wide, weight: -1e3 + c.wide, colour: tone("--map-soft"), font: "italic 11.5px " + SANS, minZoom: 1.5}))
   ].sort((a, b) => b.weight - a.weight));
   words.addTo(map);
+  document.addEventListener("themechange", () => { for (const line of lines) line.redraw(); drawMarks(); words.renew(); });
   map.on("resize", look);
   map.whenReady(() => L.Util.requestAnimFrame(() => L.Util.requestAnimFrame(() => { document.body.dataset.ready = "yes"; })));
   window.AtlasTrace.shown = {map, lines, words};
