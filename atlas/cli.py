@@ -1,8 +1,5 @@
 """The commands of `atlas`. They translate: text in, a call of the library, text out. Heavy modules load when used."""
 
-import signal
-import socket
-import sys
 from typing import Any
 
 import click
@@ -12,6 +9,7 @@ from atlas.cli_chokepoints import chokepoints_command, write_chokepoints
 from atlas.cli_concentration import concentration_command
 from atlas.cli_frontier import frontier_command, worth_command
 from atlas.cli_projects import fixes_command
+from atlas.cli_serve import serve_command
 from atlas.cli_shell import (
     AtlasGroup,
     PlaceCommand,
@@ -301,34 +299,6 @@ def validate(obj: dict[str, Any], as_json: bool) -> int:
 
 
 @main.command()
-@click.option("--host", metavar="H", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(1, 65535), metavar="P", help="Port to listen on.  [default: 8000]")
-@click.pass_obj
-def serve(obj: dict[str, Any], host: str | None, port: int | None) -> int:
-    """Serve the web atlas."""
-    from waitress.server import create_server
-
-    from atlas import config, solver_process, web
-
-    settings = config.settings(host=host, port=port)
-    try:
-        with socket.create_server((settings.host, settings.port)):
-            pass  # refuse a port that is taken before anything is read
-    except OSError as error:
-        raise BadInput(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
-    study = open_study(obj)
-    solver_process.use_process(settings.solver_process)
-    app = web.create_app(study, settings)
-    with timed("solved the baseline"):
-        study.solve()
-    server = create_server(app, host=settings.host, port=settings.port, **web.waitress_options(settings))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    note(f"open http://{settings.host}:{settings.port} (Ctrl-C stops)")
-    server.run()
-    return 0
-
-
-@main.command()
 @click.pass_obj
 def about(obj: dict[str, Any]) -> int:
     """Print versions, sources and licences."""
@@ -368,6 +338,7 @@ def place(text: str) -> str | tuple[float, float]:
 
 
 main.add_command(chokepoints_command)
+main.add_command(serve_command)
 main.add_command(trace_command)
 main.add_command(fixes_command)
 main.add_command(concentration_command)

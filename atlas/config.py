@@ -22,6 +22,18 @@ SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
     ("solve_slots", 2, "", "solves that run at once in a server; more wait"),
     ("solve_queue", 8, "", "solves that may wait in a server; more are refused with 503"),
     ("solves_per_minute", 240, "", "new answers an address may ask for in a minute; more get 429; 0: no limit"),
+    ("cache_bytes", 60_000_000, "bytes", "answers a running server keeps packed; the oldest go first"),
+    ("request_time_limit_s", 75.0, "s", "time after which a request gets 504; what it makes is kept; 0: no limit"),
+    ("requests_per_minute", 30_000, "", "requests an address may make in a minute; more get 429; 0: no limit"),
+    ("max_header_bytes", 65_536, "bytes", "longest address with its headers; a longer one is refused with 431"),
+    ("max_connections", 1_000, "", "connections open at once; more wait"),
+    ("connections_per_address", 400, "", "connections open at once from one address; more are closed; 0: no limit"),
+    ("receive_timeout_s", 30.0, "s", "time a client has to send a whole request; then the connection is closed"),
+    ("idle_timeout_s", 60.0, "s", "time after which a connection without a request is closed"),
+    ("shutdown_s", 20.0, "s", "time that requests under way have to finish when the server is told to stop"),
+    ("trusted_proxies", 0, "", "proxies in front of the server whose X-Forwarded-* headers are believed"),
+    ("log_file", "", "", "file for the log, one JSON object a line; empty: standard error; off: none"),
+    ("metrics", True, "", "whether /metrics answers"),
     ("workers", 0, "", "processes for work of many solves; 0: as many as there are cores"),
     ("job_slots", 2, "", "pieces of long work that a server does at once; more wait"),
     ("job_queue", 8, "", "pieces of long work that may wait in a server; more are refused with 503"),
@@ -54,6 +66,18 @@ class Settings:
     solve_slots: int = 2
     solve_queue: int = 8
     solves_per_minute: int = 240
+    cache_bytes: int = 60_000_000
+    request_time_limit_s: float = 75.0
+    requests_per_minute: int = 30_000
+    max_header_bytes: int = 65_536
+    max_connections: int = 1_000
+    connections_per_address: int = 400
+    receive_timeout_s: float = 30.0
+    idle_timeout_s: float = 60.0
+    shutdown_s: float = 20.0
+    trusted_proxies: int = 0
+    log_file: str = ""
+    metrics: bool = True
     workers: int = 0
     job_slots: int = 2
     job_queue: int = 8

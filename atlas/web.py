@@ -4,43 +4,45 @@ import hashlib
 import logging
 import mimetypes
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound as PathNotFound
+from werkzeug.middleware.proxy_fix import ProxyFix
 
+from atlas import study as studies
 from atlas.config import Settings, data_dir
 from atlas.config import settings as read_settings
-from atlas.errors import AtlasError
 from atlas.solver_process import use_process
-from atlas.web_answers import Answers, Document
+from atlas.web_answers import Answers
 from atlas.web_api import JSON_TYPE, api
 from atlas.web_chokepoints import chokepoints
 from atlas.web_compare import compares
 from atlas.web_concentration import concentrations
+from atlas.web_documents import Document
 from atlas.web_errors import failure
 from atlas.web_frontier import frontiers
+from atlas.web_headers import guard
 from atlas.web_jobs import Jobs
+from atlas.web_layers import layers_api
+from atlas.web_limits import Answer, Rates, TimeLimit, check_site
+from atlas.web_log import AccessLog, set_up, text
+from atlas.web_metrics import CONTENT_TYPE_LATEST, Metrics
 from atlas.web_pages import error_page, pages
 from atlas.web_projects import fixing
 from atlas.web_route import routes
+from atlas.web_scenarios import scenarios
+from atlas.web_server import SPARE_THREADS, Server, stopped_by_signals, waitress_options
 from atlas.web_trace import tracing
 from atlas.web_validate import accuracy
 
-__all__ = ["create_app", "serve", "waitress_options"]
+__all__ = ["application", "create_app", "serve", "waitress_options"]
 
 log = logging.getLogger("atlas.web")
-
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "SAMEORIGIN",
-    "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
-}
-CLOSED_POLICY = "default-src 'none'; frame-ancestors 'none'"  # of everything that is not a page
 
 
 class Assets:
@@ -73,6 +75,26 @@ class Atlas:
     def __init__(self, study: Any, settings: Settings) -> None:
         self.study, self.settings = study, settings
         self.answers, self.assets, self.jobs = Answers(study, settings), _assets(), Jobs(settings)
+        self.rates, self.metrics = Rates(settings), Metrics(self._now())
+
+    def _now(self) -> dict[str, tuple[str, Callable[[], float]]]:
+        """Return the figures that are read when somebody asks for them."""
+        answers, documents, slots = self.answers, self.answers.documents, self.settings.solve_slots
+        return {
+            "atlas_solves_running": ("Solves under way.", lambda: min(answers.unfinished, slots)),
+            "atlas_solves_waiting": ("Solves that wait for a place.", lambda: max(answers.unfinished - slots, 0)),
+            "atlas_solves_done": ("Solves finished since the start.", lambda: answers.solved),
+            "atlas_jobs_unfinished": ("Pieces of long work that run or wait.", lambda: self.jobs.unfinished),
+            "atlas_kept_documents": ("Answers kept packed.", lambda: len(documents)),
+            "atlas_kept_bytes": ("Bytes of these answers.", lambda: documents.size),
+            "atlas_kept_hits": ("Requests answered from what is kept.", lambda: documents.hits),
+            "atlas_kept_misses": ("Requests for which an answer was made.", lambda: documents.misses),
+        }  # fmt: skip
+
+    def close(self) -> None:
+        """End what goes on in the background; a closed application answers only what it has kept."""
+        self.answers.close()
+        self.jobs.close()
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
@@ -85,16 +107,16 @@ class Atlas:
 
     def send(self, document: Document, status: int = 200, cache: str = "no-cache") -> Response:
         """Return a document as a response: compressed where that is accepted, 304 where it is known."""
-        packed = "gzip" in request.accept_encodings and len(document.packed) < len(document.body)
-        response = Response(document.packed if packed else document.body, status, content_type=document.mimetype)
-        if packed:
-            response.headers["Content-Encoding"] = "gzip"
+        coding = document.coding(request.accept_encodings)
+        response = Response(document.packed(coding), status, content_type=document.mimetype)
+        if coding != "identity":
+            response.headers["Content-Encoding"] = coding
         response.headers["Vary"] = "Accept-Encoding"
         response.headers["Cache-Control"] = cache
         for name, value in document.headers:
             response.headers[name] = value
         if status == 200 and cache != "no-store":
-            response.set_etag(document.etag + ("-gz" if packed else ""))
+            response.set_etag(document.tag(coding))
             response.make_conditional(request)
         return response
 
@@ -108,6 +130,8 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     atlas = app.extensions["atlas"] = Atlas(study, settings)
     app.register_blueprint(pages)
     app.register_blueprint(api)
+    app.register_blueprint(layers_api)
+    app.register_blueprint(scenarios)
     app.register_blueprint(routes)
     app.register_blueprint(accuracy)
     app.register_blueprint(chokepoints)
@@ -127,20 +151,40 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     @app.before_request
     def begin() -> None:
         g.start = time.perf_counter()
+        request.environ["atlas.route"] = request.url_rule.rule if request.url_rule else ""
+        atlas.rates.check(request.remote_addr or "")
+        check_site(request)
 
     @app.after_request
     def finish(response: Response) -> Response:
         spent = [*g.get("times", []), ("total", time.perf_counter() - g.get("start", time.perf_counter()))]
         response.headers["Server-Timing"] = ", ".join(f"{what};dur={1000 * s:.1f}" for what, s in spent)
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Content-Security-Policy", CLOSED_POLICY)
+        guard(response, request)
         return response
+
+    @app.get("/metrics")
+    def figures() -> Response:
+        if not settings.metrics:
+            raise PathNotFound
+        return Response(atlas.metrics.text(), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
         return _failed(app, atlas, error)
 
+    def late(environ: dict[str, Any], error: Exception) -> Answer:
+        with app.request_context(environ):
+            environ["atlas.route"] = request.url_rule.rule if request.url_rule else ""
+            response = finish(_failed(app, atlas, error))
+            return response.status, response.get_wsgi_headers(environ).to_wsgi_list(), [response.get_data()]
+
+    wsgi: Any = app.wsgi_app
+    if settings.request_time_limit_s:
+        threads = settings.solve_slots + settings.solve_queue + SPARE_THREADS
+        wsgi = TimeLimit(wsgi, settings.request_time_limit_s, threads, late)
+    proxies = settings.trusted_proxies
+    wsgi = AccessLog(wsgi, atlas.metrics.observe, believe_ids=proxies > 0)
+    app.wsgi_app = ProxyFix(wsgi, x_for=proxies, x_proto=proxies, x_host=proxies) if proxies else wsgi  # type: ignore[method-assign]
     return app
 
 
@@ -148,12 +192,14 @@ def _failed(app: Flask, atlas: Atlas, error: Exception) -> Response:
     """Return the answer to an error: JSON for programs, a page for people."""
     found = failure(error)
     if found.status == 500:
-        log.exception("error at %s %s", request.method, request.path[:200])
-    elif isinstance(error, AtlasError):
-        log.info("%s %s: %s", found.status, request.path[:200], found.error[:300])
+        request_id = request.environ.get("atlas.request_id", "")
+        fields = {"message": "error", "id": request_id, "method": request.method, "path": text(request.path)}
+        log.exception("error", extra={"fields": fields})
+        found = replace(found, error=f"{found.error} (request {request_id})")
+    request.environ["atlas.reason"] = found.error
     accepted = request.headers.get("Accept", "")
     program = "application/json" in accepted and "text/html" not in accepted
-    if program or request.path.startswith(("/api", "/healthz", "/static")):
+    if program or request.path.startswith(("/api", "/healthz", "/static", "/metrics")):
         # Escaped, so that a name with markup stays text even where somebody shows the body as a page.
         document = Document.of(app.json.dumps(found.body()).replace("<", "\\u003c"), JSON_TYPE)
     else:
@@ -163,26 +209,24 @@ def _failed(app: Flask, atlas: Atlas, error: Exception) -> Response:
     return response
 
 
-def waitress_options(settings: Settings) -> dict[str, Any]:
-    """Return how waitress runs the atlas: threads for pages beside the solves, limits on what a client may send."""
-    return {
-        "threads": settings.solve_slots + settings.solve_queue + 6,
-        "ident": "atlas",
-        "max_request_body_size": 1_000 * settings.max_request_bytes,  # the application itself refuses
-        "max_request_header_size": 1_048_576,  # long addresses reach the application, which names the limit
-        "channel_timeout": 60,
-    }
-
-
 def serve(study: Any, host: str | None = None, port: int | None = None, settings: Settings | None = None) -> None:
-    """Serve the web atlas until interrupted."""
-    from waitress import serve as run
-
+    """Serve the web atlas of a study until SIGTERM or SIGINT; then finish what is under way and end the process."""
     settings = settings or read_settings(host=host, port=port)
+    set_up(settings)
     use_process(settings.solver_process)
-    run(
-        create_app(study, settings),
-        host=host or settings.host,
-        port=port or settings.port,
-        **waitress_options(settings),
-    )
+    app = create_app(study, settings)
+    server = Server(app, settings, host, port)
+    with stopped_by_signals(server):
+        server.run()
+    app.extensions["atlas"].close()
+    use_process(False)
+
+
+def application() -> Flask:
+    """Return the web atlas of the shipped layers for another WSGI server, settings from the environment."""
+    settings = read_settings()
+    set_up(settings)
+    use_process(settings.solver_process)
+    opened = studies.open(settings=settings)
+    opened.solve()
+    return create_app(opened, settings)

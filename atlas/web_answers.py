@@ -1,67 +1,23 @@
 """Answers of a running server: solved in a few places, waited for within limits, remembered."""
 
 import dataclasses
-import gzip
-import hashlib
 import threading
 import time
 import tomllib
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as WaitTimeout
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from atlas.config import Settings
 from atlas.errors import BadInput, UnknownName, nearest
+from atlas.web_documents import Document, Kept
 from atlas.web_errors import Overload, TimeUp, TooMany
 from atlas.web_query import Query
 
-
-@dataclass(frozen=True)
-class Document:
-    """A finished answer: bytes, the same compressed, its tag, and headers that belong to it."""
-
-    body: bytes
-    packed: bytes
-    etag: str
-    mimetype: str
-    headers: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def of(cls, text: str | bytes, mimetype: str, headers: tuple[tuple[str, str], ...] = ()) -> "Document":
-        """Pack a text; the same text gives the same bytes."""
-        body = text.encode() if isinstance(text, str) else text
-        digest = hashlib.sha256(body).hexdigest()[:32]
-        return cls(body, gzip.compress(body, 6, mtime=0), digest, mimetype, headers)
-
-
-class Kept:
-    """The last so many bytes of documents, by key; safe between threads."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes, self._size = max_bytes, 0
-        self._lock = threading.Lock()
-        self._items: OrderedDict[Hashable, Document] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], Document]) -> Document:
-        """Return the document of `key`, made if it is not there."""
-        with self._lock:
-            found = self._items.get(key)
-            if found is not None:
-                self._items.move_to_end(key)
-                return found
-        made = make()
-        with self._lock:
-            if key not in self._items:
-                self._items[key] = made
-                self._size += len(made.body) + len(made.packed)
-            while self._size > self.max_bytes and len(self._items) > 1:
-                _, old = self._items.popitem(last=False)
-                self._size -= len(old.body) + len(old.packed)
-        return made
+__all__ = ["Answers", "Document"]
 
 
 class Answers:
@@ -73,12 +29,22 @@ class Answers:
 
     def __init__(self, study: Any, settings: Settings) -> None:
         self.study, self.settings = study, settings
-        self.documents = Kept(100_000_000)
+        self.documents = Kept(settings.cache_bytes)
         self._pool = ThreadPoolExecutor(max_workers=max(1, settings.solve_slots), thread_name_prefix="solve")
         self._lock = threading.Lock()
         self._running: dict[Hashable, Future[Any]] = {}
         self._done: OrderedDict[Hashable, Any] = OrderedDict()
         self._asked: dict[str, deque[float]] = {}
+        self.solved = 0  # answers found since the start
+
+    @property
+    def unfinished(self) -> int:
+        """Solves that run or wait."""
+        return len(self._running)
+
+    def close(self) -> None:
+        """Start no more solves; those that wait are given up."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def question(self, query: Query) -> Any:
         """Return the validated scenario of a query; raises BadInput with all problems."""
@@ -138,6 +104,7 @@ class Answers:
         try:
             made = self.study.solve(scenario=question, bloc=bloc)
             with self._lock:
+                self.solved += 1
                 self._done[key] = made
                 while len(self._done) > self.settings.cache_outcomes:
                     self._done.popitem(last=False)

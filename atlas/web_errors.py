@@ -20,6 +20,10 @@ class TooMany(AtlasError):
     """One address asks for more new answers than it may."""
 
 
+class CrossSite(AtlasError):
+    """A page of another site asks for something to be changed."""
+
+
 class Overload(AtlasError):
     """All places to solve are taken and the queue is full."""
 
@@ -32,6 +36,7 @@ class TimeUp(AtlasError):
 STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, 404),
     (TooLarge, 413),
+    (CrossSite, 403),
     (TooMany, 429),
     (Overload, 503),
     (TimeUp, 504),
@@ -45,6 +50,7 @@ RETRY_AFTER_S = {429: 15, 503: 5, 504: 10}
 
 HTTP_TEXT = {
     400: "the request cannot be read",
+    403: "the request is refused",
     404: "there is no such page",
     405: "this address does not take that method",
     413: "the request is too large",

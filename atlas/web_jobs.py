@@ -17,6 +17,7 @@ from atlas.config import Settings
 from atlas.render import environment
 from atlas.web_answers import Document
 from atlas.web_errors import Overload
+from atlas.web_limits import wait_longer
 from atlas.web_pages import html_document, nav
 
 Progress = Callable[[int, int, str], None]
@@ -87,6 +88,16 @@ class Jobs:
                 del self._jobs[old]
             return job
 
+    @property
+    def unfinished(self) -> int:
+        """Pieces of work that run or wait."""
+        with self._lock:
+            return sum(not j.future.done() for j in self._jobs.values())
+
+    def close(self) -> None:
+        """Start nothing more; what waits is given up."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     def known(self, key: Hashable) -> Job | None:
         """Return the job of `key` where there is one; nothing is started."""
         with self._lock:
@@ -117,6 +128,7 @@ def page_of(job: Job, title: str, here: str, make: Callable[[Any], Document]) ->
 def result_of(job: Job) -> Any:
     """Return the result for a program that waits; raises Overload when it takes longer than `job_wait_s`."""
     wait_s = current_app.extensions["atlas"].settings.job_wait_s
+    wait_longer(wait_s)
     if not job.finished(wait_s):
         raise Overload(f"still working ({job.said}); ask again")
     return job.result

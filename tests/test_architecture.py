@@ -14,7 +14,7 @@ NAMES_REFUSED = {"utils", "util", "helpers", "helper", "common", "misc", "base",
 # Row of the design's table -> its modules, those first that others of the row import.
 # A module imports only from rows above its own, or from modules further left in its own row.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "background"),
     ("config",),
     ("schema",),
     ("geo", "shortest"),
@@ -28,9 +28,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("study",),
     ("closure", "published", "validation"),
     ("candidates", "losses", "many_solves", "journal", "singles", "set_values", "worst_sets", "chokepoints", "minimum_cut", "chokepoint_words", "trace_arcs", "trace_target", "trace_shares", "trace_bounds", "trace", "trace_paths", "trace_words", "allied", "binding", "frontier", "shadow", "projects", "portfolio", "fixes", "concentration", "compare", "compare_words"),
-    ("page_text", "export_files", "export_geojson", "export_network", "export", "export_route", "export_chokepoints", "render_style", "render_ink", "answer_words", "render_words", "render_arcs", "render_data", "render_map", "render", "render_route_words", "render_route", "render_validation", "render_sankey", "render_trace", "export_trace", "frontier_words", "render_frontier", "render_projects", "render_concentration", "render_chokepoints", "render_compare"),
-    ("web_errors", "web_query", "web_route_query", "web_answers", "web_api", "web_pages", "web_route", "web_validate", "web_jobs", "web_trace", "web_frontier", "web_projects", "web_concentration", "web_chokepoints", "web_compare", "web_openapi", "web"),
-    ("cli_text", "cli_about", "cli_roads", "cli_shell", "cli_validate", "cli_trace", "cli_frontier", "cli_projects", "cli_concentration", "cli_chokepoints", "cli"),
+    ("page_text", "export_files", "export_geojson", "export_csv", "answer_tables", "export_network", "export", "export_route", "export_chokepoints", "render_style", "render_ink", "answer_words", "render_words", "render_arcs", "render_data", "render_map", "render", "render_route_words", "render_route", "render_validation", "render_sankey", "render_trace", "export_trace", "frontier_words", "render_frontier", "render_projects", "render_concentration", "render_chokepoints", "render_compare"),
+    ("web_errors", "web_documents", "web_headers", "web_log", "web_metrics", "web_limits", "web_server", "web_query", "web_route_query", "web_answers", "web_formats", "web_api", "web_layers", "web_scenarios", "web_pages", "web_route", "web_validate", "web_jobs", "web_trace", "web_frontier", "web_projects", "web_concentration", "web_chokepoints", "web_compare", "openapi_schemas", "openapi_findings", "openapi_scenario", "openapi_parameters", "openapi_paths", "web_openapi", "web"),
+    ("cli_text", "cli_about", "cli_roads", "cli_shell", "cli_validate", "cli_trace", "cli_frontier", "cli_projects", "cli_concentration", "cli_chokepoints", "cli_serve", "cli"),
     ("build_countries", "build_overlay", "build_water", "build_sea", "build_lanes", "build_gaps", "build_land", "build_network"),  # commands of their own, for layers/
     ("__main__",),
 )

@@ -399,7 +399,7 @@ def test_faults_say_little_and_are_logged(study: FakeStudy, caplog: pytest.LogCa
 def test_every_error_of_the_table_has_a_status() -> None:
     assert failure(RecursionError()).status == 400
     assert failure(ZeroDivisionError()).status == 500
-    assert {s for _, s in STATUS} <= {400, 404, 413, 429, 503, 504}
+    assert {s for _, s in STATUS} <= {400, 403, 404, 413, 429, 503, 504}
 
 
 def test_applications_share_nothing() -> None:
