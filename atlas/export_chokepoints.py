@@ -14,6 +14,7 @@ from atlas.candidates import KINDS, Candidate
 from atlas.chokepoints import WorstSets
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.export import ATTRIBUTION, write_gpkg
+from atlas.export_csv import csv_text
 from atlas.export_files import write_file
 from atlas.export_geojson import collection_text
 from atlas.layers import Layers
@@ -77,7 +78,7 @@ def singles_csv(found: Singles, look: Lens) -> str:
     halts = {c.id: ";".join(c.halts) for c in found.candidates}
     table = found.table(look)
     table.insert(0, "rank", range(1, len(table) + 1))
-    return str(table.assign(halts=[halts[i] for i in table["id"]]).to_csv(index=False, lineterminator="\n"))
+    return csv_text(table.assign(halts=[halts[i] for i in table["id"]]))
 
 
 def sets_csv(found: WorstSets) -> str:
@@ -86,7 +87,7 @@ def sets_csv(found: WorstSets) -> str:
         members=[";".join(m) for m in found.table["members"]], names=[";".join(m) for m in found.table["names"]]
     )
     table.insert(0, "rank", range(1, len(table) + 1))
-    return str(table.to_csv(index=False, lineterminator="\n"))
+    return csv_text(table)
 
 
 def write_singles(found: Singles, look: Lens, path: Path) -> None:

@@ -1,19 +1,18 @@
 """Write a trace: its paths as GeoJSON, its shares as CSV, its page as HTML, its flow diagram as SVG."""
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 
 from atlas import geo
+from atlas.answer_tables import trace_table
 from atlas.export import ATTRIBUTION, LICENCE
+from atlas.export_csv import csv_text
 from atlas.export_files import write_file
 from atlas.export_geojson import collection_text
 from atlas.trace import Trace
 from atlas.trace_paths import lanes
-from atlas.trace_words import tables
 
 
 def trace_geojson(trace: Trace) -> str:
@@ -46,17 +45,7 @@ def trace_geojson(trace: Trace) -> str:
 
 def trace_csv(trace: Trace) -> str:
     """Return the shares of a trace as CSV: direction, stage, by, id, name, country, share, least, most, baseline."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    head = ("direction", "stage", "by", "id", "name", "country", "share", "least_share", "most_share", "baseline_share")
-    writer.writerow(head)
-    for direction, found in zip(("up", "down"), tables(trace), strict=True):
-        for t in found:
-            for by, rows in (("country", t.countries), ("facility", t.facilities), ("sector", t.sectors)):
-                for r in rows:
-                    figures = [f"{v:.6g}" if v is not None else "" for v in (r.share, r.least, r.most, r.before)]
-                    writer.writerow([direction, t.stage, by, r.key, r.name, r.country, *figures])
-    return out.getvalue()
+    return csv_text(trace_table(trace))
 
 
 def write_trace(trace: Trace, path: Path) -> None:

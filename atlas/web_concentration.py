@@ -1,19 +1,21 @@
 """The page of concentration by stage and element, and its JSON."""
 
-import json
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, request
 
+from atlas.answer_tables import CONCENTRATION_COLUMNS, concentration_table
 from atlas.concentration import KEYS, Report, concentration
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.render import environment
 from atlas.render_concentration import KEY_WORDS, page_parts
 from atlas.web_answers import Document
-from atlas.web_api import JSON_TYPE
+from atlas.web_formats import csv_document, json_document
 from atlas.web_pages import html_document, nav
 from atlas.web_query import Query, parameters, single
+
+PARAMETERS = ("element", "halt")
 
 concentrations = Blueprint("concentrations", __name__)
 
@@ -45,10 +47,22 @@ def concentration_json() -> Response:
     element, halts = _ask()
 
     def make() -> Document:
-        told = _measured(element, halts).to_json()
-        return Document.of(json.dumps(told, allow_nan=False, ensure_ascii=False, separators=(",", ":")), JSON_TYPE)
+        return json_document(_measured(element, halts).to_json())
 
     return atlas.send(atlas.answers.documents.get(("concentration", "json", element, halts), make))
+
+
+@concentrations.get("/api/concentration.csv")
+def concentration_csv() -> Response:
+    """Return the measures of each stage and element as a table."""
+    atlas = _atlas()
+    element, halts = _ask()
+
+    def make() -> Document:
+        table = concentration_table(_measured(element, halts).to_json())
+        return csv_document(table, "concentration", CONCENTRATION_COLUMNS)
+
+    return atlas.send(atlas.answers.documents.get(("concentration", "csv", element, halts), make))
 
 
 def _atlas() -> Any:
@@ -59,7 +73,7 @@ def _atlas() -> Any:
 def _ask() -> tuple[str, tuple[str, ...]]:
     """Return the element (empty for all) and the halts that an address names; raises BadInput."""
     atlas = _atlas()
-    found = parameters(request, ("element", "halt"), atlas.settings)
+    found = parameters(request, PARAMETERS, atlas.settings)
     problems: list[str] = []
     element = single(found, "element", "", problems)
     if element and element not in KEYS:

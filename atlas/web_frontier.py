@@ -1,6 +1,5 @@
 """The pages of the frontier and of the worth of one more tonne, and their JSON: long work, done in the background."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, current_app, request
 
 from atlas.allied import ELEMENT_CHOICES, SINCE, element_keys
+from atlas.answer_tables import FRONTIER_COLUMNS, WORTH_COLUMNS, frontier_table, worth_table
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.frontier import OUTSIDE_CHINA, POINTS, POINTS_MOST, Frontier, frontier
 from atlas.frontier_words import percent, sentence, share_title, thousands, worth_sentence
@@ -17,11 +17,14 @@ from atlas.render import environment
 from atlas.render_frontier import NARROW, WIDE, frontier_plot, panels, worth_plot
 from atlas.shadow import TOP, TOP_MOST, UNIT_OF, Worth, worth
 from atlas.web_answers import Document
-from atlas.web_api import JSON_TYPE
+from atlas.web_formats import csv_document, json_document
 from atlas.web_jobs import page_of, result_of
 from atlas.web_pages import html_document, nav
 from atlas.web_query import parameters, single
 from atlas.world import STAGES
+
+FRONTIER_PARAMETERS = ("bloc", "element", "halt", "trusted", "since", "points")
+WORTH_PARAMETERS = ("bloc", "halt", "stage", "top")
 
 frontiers = Blueprint("frontiers", __name__)
 
@@ -70,7 +73,14 @@ def frontier_page() -> Response:
 @frontiers.get("/api/frontier")
 def frontier_json() -> Response:
     """Return what `atlas frontier --json` prints."""
-    return _json(result_of(_frontier_job(_frontier_ask())))
+    return _sent(json_document(result_of(_frontier_job(_frontier_ask())).to_json()))
+
+
+@frontiers.get("/api/frontier.csv")
+def frontier_csv() -> Response:
+    """Return the points of a frontier as a table."""
+    told = result_of(_frontier_job(_frontier_ask())).to_json()
+    return _sent(csv_document(frontier_table(told), "frontier", FRONTIER_COLUMNS))
 
 
 @frontiers.get("/worth")
@@ -94,7 +104,14 @@ def worth_page() -> Response:
 @frontiers.get("/api/worth")
 def worth_json() -> Response:
     """Return what `atlas worth --json` prints."""
-    return _json(result_of(_worth_job(_worth_ask(""))))
+    return _sent(json_document(result_of(_worth_job(_worth_ask(""))).to_json()))
+
+
+@frontiers.get("/api/worth.csv")
+def worth_csv() -> Response:
+    """Return the worth of a tonne at each unit as a table."""
+    told = result_of(_worth_job(_worth_ask(""))).to_json()
+    return _sent(csv_document(worth_table(told), "worth", WORTH_COLUMNS))
 
 
 def _atlas() -> Any:
@@ -104,7 +121,7 @@ def _atlas() -> Any:
 
 def _frontier_ask() -> Ask:
     atlas = _atlas()
-    found = parameters(request, ("bloc", "element", "halt", "trusted", "since", "points"), atlas.settings)
+    found = parameters(request, FRONTIER_PARAMETERS, atlas.settings)
     problems: list[str] = []
     element = single(found, "element", "all", problems)
     trusted = single(found, "trusted", OUTSIDE_CHINA, problems)
@@ -127,7 +144,7 @@ def _frontier_ask() -> Ask:
 
 
 def _worth_ask(default: str) -> Ask:
-    found = parameters(request, ("bloc", "halt", "stage", "top"), _atlas().settings)
+    found = parameters(request, WORTH_PARAMETERS, _atlas().settings)
     problems: list[str] = []
     top = _number(single(found, "top", str(TOP), problems), "top", 0, TOP_MOST, problems)
     stages = tuple(dict.fromkeys(found.get("stage", ())))
@@ -183,9 +200,8 @@ def _worth_job(ask: Ask) -> Any:
     return atlas.jobs.get(("worth", ask), make)
 
 
-def _json(found: Frontier | Worth) -> Response:
-    text = json.dumps(found.to_json(), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    response: Response = _atlas().send(Document.of(text, JSON_TYPE))
+def _sent(document: Document) -> Response:
+    response: Response = _atlas().send(document)
     return response
 
 

@@ -1,18 +1,18 @@
 """The page of what would fix it, and its JSON: long work, done in the background."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, request
 
+from atlas.answer_tables import FIXES_COLUMNS, fixes_table
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.fixes import Fixes, fixes
 from atlas.render import environment
 from atlas.render_projects import page_parts
 from atlas.web_answers import Document
-from atlas.web_api import JSON_TYPE
+from atlas.web_formats import csv_document, json_document
 from atlas.web_jobs import page_of, result_of
 from atlas.web_pages import html_document, nav
 from atlas.web_query import parameters, single
@@ -67,11 +67,22 @@ def fixes_page() -> Response:
 @fixing.get("/api/fixes")
 def fixes_json() -> Response:
     """Return what `atlas fixes --json` prints."""
+    return _atlas().send(json_document(_found().to_json()))
+
+
+@fixing.get("/api/fixes.csv")
+def fixes_csv() -> Response:
+    """Return the projects, each with what it would do, as a table."""
+    return _atlas().send(csv_document(fixes_table(_found()), "fixes", FIXES_COLUMNS))
+
+
+def _found() -> Fixes:
+    """Return the result for a program, which must name a halt."""
     ask = _ask()
     if not ask.halts:
         raise BadInput("halt: expected at least one, such as halt=country:CHN/magnet")
-    text = json.dumps(result_of(_job(ask)).to_json(), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    return _atlas().send(Document.of(text, JSON_TYPE))
+    made: Fixes = result_of(_job(ask))
+    return made
 
 
 def _atlas() -> Any:

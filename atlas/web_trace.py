@@ -1,6 +1,5 @@
 """The page of a trace, its JSON and the GeoJSON of its paths."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from flask import Blueprint, Response, current_app, redirect, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
+from atlas.answer_tables import TRACE_COLUMNS, trace_table
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.export_trace import trace_geojson
 from atlas.halt_words import country_name
@@ -19,8 +19,8 @@ from atlas.render_trace import page
 from atlas.trace import DIRECTIONS, GROUPS, Trace, trace
 from atlas.trace_target import known_ids
 from atlas.web_answers import Document
-from atlas.web_api import GEOJSON_TYPE, JSON_TYPE
 from atlas.web_errors import NotFound
+from atlas.web_formats import GEOJSON_TYPE, attached, csv_document, json_document
 from atlas.web_pages import html_document, nav
 from atlas.web_query import Query, parameters, single
 
@@ -110,11 +110,19 @@ def trace_json(place: str) -> Response:
     """Return what `atlas trace --json` prints."""
     query = _asked()
 
-    def make() -> Document:
-        made = _traced(place, query).to_json()
-        return Document.of(json.dumps(made, allow_nan=False, ensure_ascii=False, separators=(",", ":")), JSON_TYPE)
+    return _kept("json", place, query, lambda: json_document(_traced(place, query).to_json()))
 
-    return _kept("json", place, query, make)
+
+@tracing.get("/api/trace/<place>.csv")
+def trace_shares(place: str) -> Response:
+    """Return the shares of a trace as a table."""
+    query = _asked()
+
+    def make() -> Document:
+        made = _traced(place, query)
+        return csv_document(trace_table(made), f"trace-{made.target.id}", TRACE_COLUMNS)
+
+    return _kept("csv", place, query, make)
 
 
 @tracing.get("/api/trace/<place>.geojson")
@@ -124,8 +132,7 @@ def trace_paths(place: str) -> Response:
 
     def make() -> Document:
         made = _traced(place, query)
-        name = ("Content-Disposition", f'attachment; filename="trace-{quote(made.target.id)}.geojson"')
-        return Document.of(trace_geojson(made), GEOJSON_TYPE, (name,))
+        return Document.of(trace_geojson(made), GEOJSON_TYPE, (attached(f"trace-{made.target.id}.geojson"),))
 
     return _kept("geojson", place, query, make)
 

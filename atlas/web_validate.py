@@ -1,15 +1,15 @@
 """The page of a validation and its JSON: the model against published figures."""
 
-import json
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 
+from atlas.answer_tables import VALIDATION_COLUMNS, validation_table
 from atlas.render import environment
 from atlas.render_validation import page_parts
 from atlas.validation import Validation, validate
 from atlas.web_answers import Document
-from atlas.web_api import JSON_TYPE
+from atlas.web_formats import csv_document, json_document
 from atlas.web_pages import html_document, nav
 from atlas.web_query import Query, parameters
 
@@ -36,11 +36,19 @@ def validate_json() -> Response:
     atlas = _atlas()
     parameters(request, (), atlas.settings)
 
-    def make() -> Document:
-        text = json.dumps(_validation().to_json(), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        return Document.of(text, JSON_TYPE)
+    return atlas.send(atlas.answers.documents.get("/api/validate", lambda: json_document(_validation().to_json())))
 
-    return atlas.send(atlas.answers.documents.get("/api/validate", make))
+
+@accuracy.get("/api/validate.csv")
+def validate_csv() -> Response:
+    """Return the published figures beside the model's as a table."""
+    atlas = _atlas()
+    parameters(request, (), atlas.settings)
+
+    def make() -> Document:
+        return csv_document(validation_table(_validation().to_json()), "validate", VALIDATION_COLUMNS)
+
+    return atlas.send(atlas.answers.documents.get("/api/validate.csv", make))
 
 
 def _atlas() -> Any:

@@ -1,0 +1,198 @@
+"""The layers for programs: a list of them, their rows, and the layers of a map with the results of halts."""
+
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+import shapely
+from flask import Blueprint, Response, current_app, request
+
+from atlas import geo
+from atlas.errors import nearest
+from atlas.export import ATTRIBUTION, LAYERS, TITLES, flows_csv, layer_table, layer_text
+from atlas.export_csv import csv_text
+from atlas.export_geojson import collection_text, plain
+from atlas.schema import Column
+from atlas.web_answers import Document
+from atlas.web_errors import NotFound
+from atlas.web_formats import CSV_TYPE, GEOJSON_TYPE, attached, csv_document, json_document
+from atlas.web_query import halt_query, parameters
+
+WITH_LINES = ("passages", "network")  # of these a table without lines says little
+
+layers_api = Blueprint("layers_api", __name__)
+
+
+@layers_api.get("/api/layers")
+def layer_list() -> Response:
+    """List the layers with their columns, and the map layers, each with where its forms stand."""
+    atlas = _atlas()
+    parameters(request, (), atlas.settings)
+    return _sent(atlas.answers.documents.get("/api/layers", lambda: json_document(layer_index(atlas.study))))
+
+
+@layers_api.get("/api/layers/<name>.geojson")
+def layer_geojson(name: str) -> Response:
+    """Return a map layer as GeoJSON, with the results of the halts."""
+    return _result(name, "geojson", lambda outcome: Document.of(layer_text(outcome, name), GEOJSON_TYPE))
+
+
+@layers_api.get("/api/layers/<name>.csv")
+def layer_csv(name: str) -> Response:
+    """Return a map layer as CSV, with the results of the halts."""
+    return _result(name, "csv", lambda outcome: csv_document(result_rows(outcome, name), name))
+
+
+@layers_api.get("/api/layers/<name>/rows.json")
+def rows_json(name: str) -> Response:
+    """Return the rows of a layer as they stand in its file, typed."""
+    return _rows(name, "json")
+
+
+@layers_api.get("/api/layers/<name>/rows.csv")
+def rows_csv(name: str) -> Response:
+    """Return the rows of a layer as CSV."""
+    return _rows(name, "csv")
+
+
+@layers_api.get("/api/layers/<name>/rows.geojson")
+def rows_geojson(name: str) -> Response:
+    """Return the rows of a layer that has places as GeoJSON."""
+    return _rows(name, "geojson")
+
+
+def layer_index(study: Any) -> dict[str, Any]:
+    """Return what layers there are: rows and columns of each, and the layers of a map."""
+    layers = study.layers
+    return {
+        "year": study.year,
+        "digest": layers.digest,
+        "layers": [_about(n, layers) for n in layers.schema.layers],
+        "map_layers": [
+            {"name": n, "title": TITLES[n], "csv": f"/api/layers/{n}.csv", "geojson": f"/api/layers/{n}.geojson"}
+            for n in LAYERS
+        ],
+    }
+
+
+def layer_rows(name: str, layers: Any) -> pd.DataFrame:
+    """Return the rows of a layer with the columns of its file in their order, geometry last where it has one."""
+    table = layers.table(name)
+    if table.index.name and table.index.name not in table.columns:
+        table = table.reset_index()
+    columns = [c for c, column in layers.schema.of(name).items() if column.type != "geometry"]
+    made = pd.DataFrame({c: _typed(table[c], layers.schema.of(name)[c]) for c in columns})
+    if places := _places(table):
+        return gpd.GeoDataFrame(made, geometry=places, crs=geo.CRS)
+    return made
+
+
+def result_rows(outcome: Any, name: str) -> pd.DataFrame:
+    """Return a map layer as a table: points by lon and lat, lines as well-known text, of flows and changes no line.
+
+    Flows have the columns and order of `flows.csv`.
+    """
+    if name == "flows":
+        return flows_csv(outcome)
+    table = layer_table(outcome, name)
+    made = pd.DataFrame(table.drop(columns=table.geometry.name)).reset_index(names="id")
+    if name in WITH_LINES:
+        made["wkt"] = [shapely.to_wkt(geo.split_antimeridian(g), rounding_precision=6) for g in table.geometry]
+    return made
+
+
+def _atlas() -> Any:
+    """Return what the application holds: study, settings, answers, assets, send."""
+    return current_app.extensions["atlas"]
+
+
+def _sent(document: Document) -> Response:
+    response: Response = _atlas().send(document)
+    return response
+
+
+def _result(name: str, form: str, write: Any) -> Response:
+    atlas = _atlas()
+    if name not in LAYERS:
+        raise NotFound("layer", name, nearest(name, LAYERS) or LAYERS)
+    query = halt_query(request, atlas.settings)
+    question = atlas.answers.question(query)
+
+    def make() -> Document:
+        with atlas.timed("solve"):
+            outcome = atlas.answers.outcome(question, query.bloc, request.remote_addr or "")
+        with atlas.timed("write"):
+            made: Document = write(outcome)
+            return made
+
+    return _sent(atlas.answers.documents.get(("layer", name, form, atlas.answers.key(question, query.bloc)), make))
+
+
+def _rows(name: str, form: str) -> Response:
+    atlas = _atlas()
+    layers = atlas.study.layers
+    if name not in layers.schema.layers:
+        raise NotFound("layer", name, nearest(name, layers.schema.layers) or layers.schema.layers)
+    parameters(request, (), atlas.settings)
+
+    def make() -> Document:
+        table = layer_rows(name, layers)
+        key = layers.schema.key(name)
+        if form == "geojson":
+            if not isinstance(table, gpd.GeoDataFrame):
+                raise NotFound("layer with places", name, _with_places(layers))
+            members = {"name": name, "attribution": ATTRIBUTION}
+            named = (attached(f"{name}.geojson"),)
+            return Document.of(collection_text(table.set_index(key, drop=False), members), GEOJSON_TYPE, named)
+        bare = pd.DataFrame(table.drop(columns="geometry", errors="ignore"))
+        if form == "csv":
+            return Document.of(csv_text(bare), CSV_TYPE, (attached(f"{name}.csv"),))
+        cells = {c: [_json(v) for v in bare[c].tolist()] for c in bare.columns}
+        return json_document([dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)])
+
+    return _sent(atlas.answers.documents.get(("rows", name, form), make))
+
+
+def _about(name: str, layers: Any) -> dict[str, Any]:
+    table = layers.table(name)
+    columns = layers.schema.of(name)
+    on_c = float((table["confidence"] == "C").mean()) if "confidence" in table and len(table) else None
+    return {
+        "name": name, "count": len(table), "key": layers.schema.key(name), "on_confidence_c_share": on_c,
+        "columns": [
+            {"name": c.column, "type": c.type, "unit": c.unit, "required": c.required, "allowed": c.allowed,
+             "references": c.references, "description": c.description}
+            for c in columns.values()
+        ],
+        "json": f"/api/layers/{name}/rows.json", "csv": f"/api/layers/{name}/rows.csv",
+        "geojson": f"/api/layers/{name}/rows.geojson" if name in _with_places(layers) else None,
+    }  # fmt: skip
+
+
+def _with_places(layers: Any) -> list[str]:
+    """Return the layers with geometry, or with lon and lat."""
+    schema = layers.schema
+    return [n for n in schema.layers if schema.is_spatial(n) or {"lon", "lat"} <= set(schema.of(n))]
+
+
+def _places(table: pd.DataFrame) -> Any:
+    """Return the geometry of rows, none for a layer without places."""
+    if isinstance(table, gpd.GeoDataFrame):
+        return list(table.geometry)
+    if {"lon", "lat"} <= set(table.columns):
+        known = table["lon"].notna() & table["lat"].notna()
+        points = gpd.points_from_xy(table["lon"], table["lat"])
+        return [p if k else None for p, k in zip(points, known, strict=True)]
+    return None
+
+
+def _typed(values: pd.Series, column: Column) -> Any:
+    """Return the values of a column, whole numbers whole even beside empty cells."""
+    if column.type == "int":
+        return pd.Series([None if v != v else int(v) for v in values.tolist()], dtype=object)
+    return values.to_numpy()
+
+
+def _json(value: Any) -> Any:
+    """Return a cell as JSON has it: lists stay lists, an empty number is null."""
+    return list(value) if isinstance(value, tuple) else plain(value)
