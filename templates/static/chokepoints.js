@@ -52,7 +52,7 @@ function start(map, id, options) {
     drawn.clearLayers();
     for (const [c, rings] of outlines) for (const shift of COPIES) {
       L.polygon(rings.map(r => latlngs(r, shift)), {renderer: canvas, stroke: false, fillColor: painted(data.tints[c.level]), fillOpacity: 0.85, smoothFactor: 0.6})
-        .bindTooltip(() => make("span", {}, c.name + ": " + c.share + " of the supply"), {sticky: true})
+        .bindTooltip(() => make("span", {}, say("findings.of_supply", {name: c.name, share: c.share})), {sticky: true})
         .on("click", e => { L.DomEvent.stopPropagation(e); open(c, e.latlng); }).addTo(drawn);
     }
     for (const p of data.places) mark(p, p.at, p.r, !p.lost);

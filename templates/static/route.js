@@ -40,7 +40,7 @@ function start(map, id, options) {
   const ways = data.ways.map((way, k) => way.legs.map(leg => {
     const line = new Stretch(latlngs(decode(leg.line, data.decimals), 0), {renderer: canvas, bubblingMouseEvents: false, mode: leg.mode});
     line.on("click", () => choose(k));
-    line.bindTooltip(() => make("span", {}, (ways.length > 1 ? "Way " + (k + 1) + ", " : "") + (data.modes[leg.mode] || {label: leg.mode}).label), {sticky: true});
+    line.bindTooltip(() => make("span", {}, (ways.length > 1 ? say("route.way", {n: k + 1}) + ", " : "") + (data.modes[leg.mode] || {label: leg.mode}).label), {sticky: true});
     return line.addTo(map);
   }));
 
@@ -77,9 +77,9 @@ function start(map, id, options) {
     for (const p of data.passages) marks.addLayer(gateLines(p.gates, p.shut ? {color: painted(data.unused.colour), weight: 2, dashArray: data.unused.dash} : {color: INK, weight: 2, dashArray: "4 3"}));
     for (const p of data.closed) {
       marks.addLayer(gateLines(p.gates, {color: HALT, weight: 4.5, whole: true}));
-      for (const m of spot(p.at, {shape: "circle", radius: 1, fillColor: HALT, halted: true})) marks.addLayer(named(m, p.name + ", closed"));
+      for (const m of spot(p.at, {shape: "circle", radius: 1, fillColor: HALT, halted: true})) marks.addLayer(named(m, say("route.closed", {name: p.name})));
     }
-    for (const p of data.shut) for (const m of spot(p.at, {shape: SQUARE, radius: 4.5, fillColor: PAPER, halted: true})) marks.addLayer(named(m, p.name + ", closed"));
+    for (const p of data.shut) for (const m of spot(p.at, {shape: SQUARE, radius: 4.5, fillColor: PAPER, halted: true})) marks.addLayer(named(m, say("route.closed", {name: p.name})));
     for (const p of data.ports) for (const m of spot(p.at, {shape: SQUARE, radius: 3, fillColor: PAPER, edge: tone("--map-soft"), hollow: true})) {
       m.on("click", () => offer(m.getLatLng(), p.name, p.id));
       marks.addLayer(named(m, p.name));
@@ -108,7 +108,7 @@ function start(map, id, options) {
       else add(p, p.name, 1e4, tone("--note-edge"), "11px ", 0);
     }
     for (const p of data.passages) {
-      if (p.shut) add(p, p.name + ", shut unless opened", 900, painted(data.unused.colour), "11px ", 1.5);
+      if (p.shut) add(p, say("route.shut", {name: p.name}), 900, painted(data.unused.colour), "11px ", 1.5);
       else add(p, p.name, 1e3 + p.rank, INK, "600 11px ", p.rank >= 1e4 ? 0.5 : 1.5);
     }
     for (const p of data.ports) add(p, p.name, 10, SOFT, "10.5px ", 4.5);
@@ -145,7 +145,7 @@ function start(map, id, options) {
       });
       return button;
     };
-    const box = make("div", {class: "popup"}, make("h3", {}, name), make("p", {class: "ends"}, fill("from", "From here"), fill("to", "To here")));
+    const box = make("div", {class: "popup"}, make("h3", {}, name), make("p", {class: "ends"}, fill("from", say("route.from_here")), fill("to", say("route.to_here"))));
     L.popup({maxWidth: 280, autoPanPaddingTopLeft: [10, 10]}).setLatLng(at).setContent(box).openOn(map);
   }
   map.on("click", e => {

@@ -11,7 +11,7 @@ const POINT = /^\s*-?\d+(\.\d*)?\s*,/;
 
 /* An input with a list under it: arrows move, Enter takes, Escape shuts; the list is read out by its active option. */
 function combo(input, search, take) {
-  const list = make("ul", {class: "options", role: "listbox", id: input.id + "-options", "aria-label": "Names"});
+  const list = make("ul", {class: "options", role: "listbox", id: input.id + "-options", "aria-label": say("route.names")});
   list.hidden = true;
   input.after(list);
   for (const [k, v] of Object.entries({role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id})) input.setAttribute(k, v);
@@ -126,7 +126,7 @@ form.addEventListener("submit", e => {
   takeClose();
   const ticked = name => [...form.querySelectorAll("input[name=" + name + "]:checked")].map(i => i.value);
   const modes = ticked("modes"), missing = ["from", "to"].find(s => !by(s).value.trim());
-  said.textContent = missing ? "Name where the route " + (missing === "from" ? "begins." : "ends.") : modes.length ? "" : "Choose at least one of sea, rail, road and air.";
+  said.textContent = missing ? say(missing === "from" ? "route.no_start" : "route.no_end") : modes.length ? "" : say("route.no_modes");
   if (said.textContent) { if (missing) by(missing).focus(); return; }
   const pairs = [["from", by("from").value.trim()], ["to", by("to").value.trim()]];
   for (const name of ["close", "open", "surcharge"]) for (const id of ticked(name)) pairs.push([name, id]);
@@ -135,10 +135,10 @@ form.addEventListener("submit", e => {
   if (by("commodity").value !== "magnet") pairs.push(["commodity", by("commodity").value]);
   if (by("alternatives").value !== "1") pairs.push(["alternatives", by("alternatives").value]);
   const go = form.querySelector(".go");
-  go.disabled = true; go.textContent = "Finding …";
+  go.disabled = true; go.textContent = say("route.finding");
   window.location.assign("/route?" + pairs.map(([k, v]) => k + "=" + encodeURIComponent(v).replace(/%2C/g, ",").replace(/%3D/g, "=")).join("&"));
 });
-window.addEventListener("pageshow", () => { const go = form.querySelector(".go"); go.disabled = false; go.textContent = "Find the way"; });
+window.addEventListener("pageshow", () => { const go = form.querySelector(".go"); go.disabled = false; go.textContent = say("route.go"); });
 
 /* ----- the address, whole and to copy ----- */
 const address = by("address"), copy = by("copy");
@@ -148,8 +148,8 @@ if (address && copy) {
   copy.addEventListener("click", async () => {
     address.select();
     const whole = address.value + window.location.hash;
-    try { await navigator.clipboard.writeText(whole); by("copied").textContent = "Copied."; }
-    catch (error) { by("copied").textContent = "Selected: copy it with the keyboard."; }
+    try { await navigator.clipboard.writeText(whole); by("copied").textContent = say("route.copied"); }
+    catch (error) { by("copied").textContent = say("route.selected"); }
   });
 }
 })();
