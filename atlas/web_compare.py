@@ -313,12 +313,15 @@ def _page(ask: Ask, made: Comparison | None = None, status: int = 200) -> str:
     )  # fmt: skip
 
 
-def _suggestions() -> list[tuple[str, str]]:
-    """Return cases to pick from, each with its words."""
+def _suggestions() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return cases to pick from by kind, each with its words."""
     atlas = _atlas()
-    found = [("baseline", case_label((), atlas.study.layers))]
-    found += [(";".join(halts), title) for title, halts in PRESETS if _known(halts)]
-    return found + [(f"scenario:{name}", title) for name, title in atlas.answers.scenarios.items()]
+    found = [
+        ("plain", [("baseline", case_label((), atlas.study.layers))]),
+        ("presets", [(";".join(halts), title) for title, halts in PRESETS if _known(halts)]),
+        ("scenarios", [(f"scenario:{name}", title) for name, title in atlas.answers.scenarios.items()]),
+    ]
+    return [(kind, cases) for kind, cases in found if cases]
 
 
 def _examples() -> list[tuple[str, str]]:

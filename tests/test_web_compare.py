@@ -195,3 +195,13 @@ def test_markup_in_a_case_stays_text(client: Any) -> None:
 def test_compare_is_in_the_navigation(client: Any) -> None:
     assert '<a href="/compare" aria-current="page">' in client.get("/compare").text
     assert '<a href="/compare">' in client.get("/about").text
+
+
+def test_a_known_case_is_a_case_without_a_script(client: Any) -> None:
+    """The list to pick from goes along with the typed cases; an empty choice is none."""
+    text = client.get("/compare?case=passage:suez&case=&case=&case=&case=").text
+    assert values(text)[0] == "passage:suez"
+    assert re.search(r'<select id="pick-case" name="case"><option value="">', text)
+    both = client.get("/compare?case=passage:suez&case=&case=&case=&case=scenario:china-cuts-off-allies")
+    assert both.status_code == 200
+    assert 'class="figures"' in both.text

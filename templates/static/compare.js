@@ -68,9 +68,24 @@ add.addEventListener("click", () => {
   said.textContent = say("compare.added");
   next.querySelector("input").focus();
 });
+/* A known case goes into the first empty field; without a script it is a case of its own. */
+const pick = document.getElementById("pick-case");
+pick.addEventListener("change", () => {
+  const text = pick.value;
+  pick.value = "";
+  if (!text) return;
+  const row = [...shown(), ...rows()].find(r => !r.querySelector("input").value.trim());
+  if (!row) { said.textContent = say("compare.full"); return; }
+  row.classList.remove("spare");
+  row.querySelector("input").value = text;
+  forget(row);
+  renumber();
+  said.textContent = say("compare.picked", {text, letter: LETTERS[shown().indexOf(row)]});
+});
 /* Empty fields and an empty day stay out of the address. */
 form.addEventListener("submit", () => {
   for (const input of form.querySelectorAll("input[name]")) if (!input.value.trim()) input.disabled = true;
+  pick.disabled = true;
   const bloc = form.querySelector("select[name=bloc]");
   if (bloc.value === "us-allies") bloc.disabled = true;
 });

@@ -119,3 +119,16 @@ def test_words_of_the_plots_stay_clear(browser: Any, address: str, width: int) -
         }
         return found;""")
     assert bad == []
+
+
+def test_a_known_case_is_picked_into_an_empty_field(browser: Any, address: str) -> None:
+    browser.size(1280, 800)
+    browser.open(address + "/compare?case=passage:malacca")
+    browser.run("""
+        const pick = document.getElementById('pick-case');
+        for (const text of ['baseline', 'scenario:kachin-closes']) { pick.value = text; pick.dispatchEvent(new Event('change')); }""")
+    texts = browser.run("return [...document.querySelectorAll('#case-list li:not(.spare) input')].map(i => i.value)")
+    assert texts == ["passage:malacca", "baseline", "scenario:kachin-closes"]
+    browser.run("document.getElementById('cases').requestSubmit()")
+    browser.wait("return document.querySelector('table.figures') !== null")
+    assert browser.run("return new URL(location.href).searchParams.getAll('case')") == texts
