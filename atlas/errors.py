@@ -76,6 +76,10 @@ class SolverTimeUp(SolverFailure, TimeoutError):
     """The solver found no optimum within its time."""
 
 
+class Cancelled(AtlasError):
+    """The work was told to stop before its end."""
+
+
 class WriteFailure(AtlasError, OSError):
     """A file could not be written whole."""
 

@@ -3,15 +3,19 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
 from joblib.externals.loky import ProcessPoolExecutor
 
+from atlas.background import current, give_way
 from atlas.solver import run_with
 
 Work = Callable[[Any, Any], Any]
+
+# How often background work looks whether it is to stop.
+LISTEN_S = 0.1
 
 _held: Any = None
 
@@ -27,7 +31,8 @@ class Crew:
     """Processes that do `work(holds, task)`, each with its own copy of `holds`; use as a context.
 
     With one worker the work is done in this process, one task after another. `holds` and tasks must be picklable, and
-    `work` a function of a module.
+    `work` a function of a module. Told to stop (`background`), it ends its processes in the middle of what they do and
+    raises Cancelled; processes of background work give way to others.
     """
 
     def __init__(self, work: Work, holds: Any, workers: int) -> None:
@@ -36,7 +41,8 @@ class Crew:
 
     def __enter__(self) -> "Crew":
         if self.workers > 1:
-            self._pool = ProcessPoolExecutor(self.workers, initializer=_hold, initargs=(self.holds, os.getpid()))
+            told = (self.holds, os.getpid(), current() is not None)
+            self._pool = ProcessPoolExecutor(self.workers, initializer=_hold, initargs=told)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,7 +65,7 @@ class Crew:
                 number[self._pool.submit(_do, self.work, task)] = n
             if not number:
                 return
-            for future in wait(number, return_when=FIRST_COMPLETED).done:
+            for future in _first(number):
                 yield number.pop(future), future.result()
 
     def drive(self, ask: Callable[[], Any], tell: Callable[[Any, Any], None]) -> None:
@@ -77,13 +83,26 @@ class Crew:
                 running[self._pool.submit(_do, self.work, task)] = task
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            for future in _first(running):
                 tell(running.pop(future), future.result())
 
 
-def _hold(holds: Any, owner: int) -> None:
+def _first(futures: Iterable[Future[Any]]) -> set[Future[Any]]:
+    """Return those that are done, at least one; background work that waits here hears that it is to stop."""
+    work = current()
+    while True:
+        done = wait(futures, timeout=None if work is None else LISTEN_S, return_when=FIRST_COMPLETED).done
+        if work is not None:
+            work.check()
+        if done:
+            return done
+
+
+def _hold(holds: Any, owner: int, gives_way: bool) -> None:
     global _held
     _held = holds
+    if gives_way:
+        give_way()
     run_with(None)  # a worker is a process of its own already
     threading.Thread(target=_end_with, args=(owner,), daemon=True).start()
 

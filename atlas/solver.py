@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import highspy
 import numpy as np
 
+from atlas.background import current
 from atlas.errors import SolverFailure, SolverTimeUp
 
 if TYPE_CHECKING:  # the solver's own process needs no SciPy
@@ -66,13 +67,22 @@ def run_with(runner: Runner | None) -> None:
     _runner = runner
 
 
+def runs_elsewhere() -> bool:
+    """Return whether `solve` runs through what `run_with` has set, not in this process."""
+    return _runner is not None
+
+
 def solve(lp: LinearProgramme, time_limit_s: float = 60.0) -> Optimum:
     """Solve `lp`.
 
     Raises SolverTimeUp when `time_limit_s` is over, SolverFailure when there is no optimum, when the solver stops or
-    dies, or when what it returns is not the optimum of `lp`.
+    dies, or when what it returns is not the optimum of `lp`; Cancelled when background work was told to stop.
     """
-    return (_runner or solve_here)(lp, time_limit_s)
+    work = current()
+    if work is not None:
+        work.check()
+    own = work.solve if work is not None else None
+    return (own or _runner or solve_here)(lp, time_limit_s)
 
 
 def solve_here(lp: LinearProgramme, time_limit_s: float = 60.0) -> Optimum:

@@ -32,6 +32,9 @@ NEXT = "the next question starts a new one"
 # What a worker runs; argv[1] is the parent's search path, so that both import the same atlas.
 PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from atlas.solver_process import work; work()"
 
+# The same for a worker that gives way to others: of background work.
+NICED_PROGRAM = PROGRAM.replace("; work()", "; from atlas.background import give_way; give_way(); work()")
+
 _LENGTH = struct.Struct("<Q")
 _MOST_HEAD_BYTES, _MOST_BYTES = 100_000, 1 << 33
 _TYPES = {"<f8", "<i4"}
@@ -51,6 +54,7 @@ class SolverProcess:
         self._worker: subprocess.Popen[bytes] | None = None
         self._end: Callable[[], object] = lambda: None
         self._owner = os.getpid()
+        self._stopped = False
 
     @property
     def pid(self) -> int | None:
@@ -78,6 +82,13 @@ class SolverProcess:
                 if not sound:
                     self._drop()
 
+    def stop(self) -> None:
+        """End the worker now, in the middle of a solve, which raises SolverFailure; no later `solve` is answered."""
+        self._stopped = True  # first this, then the kill: a worker that is just being started looks after its start
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
+
     def close(self) -> None:
         """End the worker; a later `solve` starts a new one."""
         with self._lock:
@@ -96,6 +107,8 @@ class SolverProcess:
             worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
             self._worker = worker
             self._end = weakref.finalize(self, _ended, worker, os.getpid())
+            if self._stopped:
+                worker.kill()
             late = f"the solver's process was not ready within {START_LIMIT_S:g} s; {NEXT}"
             _in_time(worker, START_LIMIT_S, SolverFailure(late), lambda: _read(_pipe(worker.stdout)))
         return self._worker
