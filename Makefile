@@ -16,7 +16,7 @@ help:
 	@echo 'make test      the tests, without a browser'
 	@echo 'make test-all  all tests: slow ones and the browser too'
 	@echo 'make check     lint, types and tests: what CI runs'
-	@echo 'make bench     routing and the model beside their peers; times of all halts, of findings and of the main commands'
+	@echo 'make bench     routing and the model beside their peers; times of all halts, findings, commands; the server under load'
 	@echo 'make network   rebuild layers/network/ from the raw graphs'
 
 # Stamp files: a second call finds them newer than what they came from and installs nothing.
@@ -83,6 +83,7 @@ bench: $(VENV)/.bench $(PEERS)/.made
 	  part $(BIN)/python -m benchmarks.model halts; \
 	  part $(BIN)/python -m benchmarks.findings; \
 	  part $(BIN)/python -m benchmarks.run; \
+	  part $(BIN)/python -m benchmarks.web; \
 	  [ -z "$$failed" ] || { echo "error: failed or over a bound$$failed" >&2; exit 1; }
 
 network: $(VENV)/.build

@@ -22,7 +22,7 @@ def serve_command(obj: dict[str, Any], host: str | None, port: int | None) -> in
     SIGTERM and Ctrl-C stop it: what is under way is finished first, within ATLAS_SHUTDOWN_S seconds. A second one ends
     it at once. Every ATLAS_ setting is in docs/web.md.
     """
-    from atlas import config, solver_process, web, web_log, web_server
+    from atlas import config, solver_process, web, web_log
 
     settings = config.settings(host=host, port=port)
     try:
@@ -36,18 +36,14 @@ def serve_command(obj: dict[str, Any], host: str | None, port: int | None) -> in
     app = web.create_app(study, settings)
     with timed("solved the baseline"):
         study.solve()
-    server = web_server.Server(app, settings)
-    with web_server.stopped_by_signals(server):
-        note(f"open http://{settings.host}:{settings.port} (Ctrl-C stops)")
-        server.run()
-        app.extensions["atlas"].close()
-        solver_process.use_process(False)
-        note("stopped")
-        if _still_working():
-            # The interpreter would wait for threads of long work; their processes end with this one.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
+    address = f"http://{settings.host}:{settings.port}"
+    web.run(app, settings, ready=lambda: note(f"open {address} (Ctrl-C stops)"))
+    note("stopped")
+    if _still_working():
+        # The interpreter would wait for threads of long work; their processes end with this one.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
     return 0
 
 

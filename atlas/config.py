@@ -21,6 +21,7 @@ SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
     ("solver_process", True, "", "whether a server solves in a process of its own, which may die without it"),
     ("solve_slots", 2, "", "solves that run at once in a server; more wait"),
     ("solve_queue", 8, "", "solves that may wait in a server; more are refused with 503"),
+    ("solve_wait_s", 8.0, "s", "a new answer that would wait longer than this is refused with 503; 0: no limit"),
     ("solves_per_minute", 240, "", "new answers an address may ask for in a minute; more get 429; 0: no limit"),
     ("cache_bytes", 60_000_000, "bytes", "answers a running server keeps packed; the oldest go first"),
     ("request_time_limit_s", 75.0, "s", "time after which a request gets 504; what it makes is kept; 0: no limit"),
@@ -65,6 +66,7 @@ class Settings:
     solver_process: bool = True
     solve_slots: int = 2
     solve_queue: int = 8
+    solve_wait_s: float = 8.0
     solves_per_minute: int = 240
     cache_bytes: int = 60_000_000
     request_time_limit_s: float = 75.0

@@ -23,7 +23,7 @@ from atlas.web_api import JSON_TYPE, api
 from atlas.web_chokepoints import chokepoints
 from atlas.web_compare import compares
 from atlas.web_concentration import concentrations
-from atlas.web_documents import Document
+from atlas.web_documents import Document, Kept
 from atlas.web_errors import failure
 from atlas.web_frontier import frontiers
 from atlas.web_headers import guard
@@ -32,15 +32,16 @@ from atlas.web_layers import layers_api
 from atlas.web_limits import Answer, Rates, TimeLimit, check_site
 from atlas.web_log import AccessLog, set_up, text
 from atlas.web_metrics import CONTENT_TYPE_LATEST, Metrics
+from atlas.web_openapi import openapi
 from atlas.web_pages import error_page, pages
 from atlas.web_projects import fixing
 from atlas.web_route import routes
 from atlas.web_scenarios import scenarios
-from atlas.web_server import SPARE_THREADS, Server, stopped_by_signals, waitress_options
+from atlas.web_server import SPARE_THREADS, Server, settle_memory, stopped_by_signals, waitress_options
 from atlas.web_trace import tracing
 from atlas.web_validate import accuracy
 
-__all__ = ["application", "create_app", "serve", "waitress_options"]
+__all__ = ["application", "create_app", "run", "serve", "waitress_options"]
 
 log = logging.getLogger("atlas.web")
 
@@ -75,6 +76,7 @@ class Atlas:
     def __init__(self, study: Any, settings: Settings) -> None:
         self.study, self.settings = study, settings
         self.answers, self.assets, self.jobs = Answers(study, settings), _assets(), Jobs(settings)
+        self.refusals = Kept(1_000_000)
         self.rates, self.metrics = Rates(settings), Metrics(self._now())
 
     def _now(self) -> dict[str, tuple[str, Callable[[], float]]]:
@@ -132,6 +134,7 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     app.register_blueprint(api)
     app.register_blueprint(layers_api)
     app.register_blueprint(scenarios)
+    app.register_blueprint(openapi)
     app.register_blueprint(routes)
     app.register_blueprint(accuracy)
     app.register_blueprint(chokepoints)
@@ -202,6 +205,10 @@ def _failed(app: Flask, atlas: Atlas, error: Exception) -> Response:
     if program or request.path.startswith(("/api", "/healthz", "/static", "/metrics")):
         # Escaped, so that a name with markup stays text even where somebody shows the body as a page.
         document = Document.of(app.json.dumps(found.body()).replace("<", "\\u003c"), JSON_TYPE)
+    elif found.status in (429, 503):
+        # Drawn once: a page that says how busy the server is must not keep it busy.
+        document = atlas.refusals.get((found.status, found.error), lambda: error_page(found))
+        request.environ.pop("atlas.cached", None)
     else:
         document = error_page(found)
     response = atlas.send(document, found.status, cache="no-store")
@@ -210,16 +217,28 @@ def _failed(app: Flask, atlas: Atlas, error: Exception) -> Response:
 
 
 def serve(study: Any, host: str | None = None, port: int | None = None, settings: Settings | None = None) -> None:
-    """Serve the web atlas of a study until SIGTERM or SIGINT; then finish what is under way and end the process."""
+    """Serve the web atlas of a study until SIGTERM or SIGINT; see `run`."""
     settings = settings or read_settings(host=host, port=port)
     set_up(settings)
     use_process(settings.solver_process)
-    app = create_app(study, settings)
+    run(create_app(study, settings), settings, host, port)
+
+
+def run(
+    app: Flask, settings: Settings, host: str | None = None, port: int | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """Serve an application until SIGTERM or SIGINT; then finish what is under way and end solver and long work.
+
+    `ready` is called when requests are taken. Only in the main thread, which gets the signals.
+    """
+    settle_memory()
     server = Server(app, settings, host, port)
     with stopped_by_signals(server):
+        ready()
         server.run()
-    app.extensions["atlas"].close()
-    use_process(False)
+        app.extensions["atlas"].close()
+        use_process(False)
 
 
 def application() -> Flask:

@@ -15,6 +15,7 @@ from atlas.config import Settings
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.web_documents import Document, Kept
 from atlas.web_errors import Overload, TimeUp, TooMany
+from atlas.web_limits import customer
 from atlas.web_query import Query
 
 __all__ = ["Answers", "Document"]
@@ -36,6 +37,7 @@ class Answers:
         self._done: OrderedDict[Hashable, Any] = OrderedDict()
         self._asked: dict[str, deque[float]] = {}
         self.solved = 0  # answers found since the start
+        self._pace_s, self._last = 0.0, 0.0  # time from one answer to the next while there is always one to find
 
     @property
     def unfinished(self) -> int:
@@ -89,9 +91,11 @@ class Answers:
                 return self._done[key]
             waiting = self._running.get(key)
             if waiting is None:
-                if len(self._running) >= self.settings.solve_slots + self.settings.solve_queue:
+                if self._busy():
                     raise Overload("the server is busy solving; try again in a few seconds")
                 self._count(asker)
+                if not self._running:
+                    self._last = time.monotonic()
                 waiting = self._running[key] = self._pool.submit(self._solve, key, question, bloc)
         try:
             return waiting.result(timeout=self.settings.solve_time_limit_s)
@@ -99,6 +103,13 @@ class Answers:
             if waiting.done():
                 raise
             raise TimeUp(f"no answer within {self.settings.solve_time_limit_s:g} s; it is still being solved") from None
+
+    def _busy(self) -> bool:
+        """Return whether all places are taken, or those who wait would wait for too long at the present pace."""
+        ahead, most_s = len(self._running), self.settings.solve_wait_s
+        if ahead >= self.settings.solve_slots + self.settings.solve_queue:
+            return True
+        return bool(most_s) and ahead >= self.settings.solve_slots and ahead * self._pace_s > most_s
 
     def _solve(self, key: Hashable, question: Any, bloc: str) -> Any:
         try:
@@ -111,6 +122,10 @@ class Answers:
             return made
         finally:
             with self._lock:
+                now = time.monotonic()
+                spent = now - self._last
+                self._pace_s = 0.7 * self._pace_s + 0.3 * spent if self._pace_s else spent
+                self._last = now
                 self._running.pop(key, None)
 
     def _count(self, asker: str) -> None:
@@ -118,6 +133,7 @@ class Answers:
         limit = self.settings.solves_per_minute
         if not asker or limit <= 0:
             return
+        asker = customer(asker)
         now = time.monotonic()
         recent = self._asked.setdefault(asker, deque())
         while recent and recent[0] < now - 60:

@@ -1,6 +1,8 @@
 """The server behind `atlas serve`: waitress with deadlines for slow clients, refusals in one shape, and a clean end."""
 
 import contextlib
+import ctypes
+import gc
 import json
 import logging
 import signal
@@ -26,12 +28,13 @@ log = logging.getLogger("atlas.server")
 DISCARD_S, DISCARD_BYTES = 2.0, 20_000_000  # what a refused client may go on sending, so that it reads why
 SPARE_THREADS = 6  # for pages beside the solves
 
+_M_ARENA_MAX = -8  # of malloc.h
+
 Refused = Callable[[str], None]
 
 
 def waitress_options(settings: Settings) -> dict[str, Any]:
     """Return how waitress runs the atlas: threads for pages beside the solves, limits on what a client may send."""
-    shortest_s = min(settings.receive_timeout_s, settings.idle_timeout_s)
     return {
         "threads": settings.solve_slots + settings.solve_queue + SPARE_THREADS,
         "ident": "atlas",
@@ -39,8 +42,8 @@ def waitress_options(settings: Settings) -> dict[str, Any]:
         "max_request_header_size": settings.max_header_bytes,
         "connection_limit": settings.max_connections,
         "backlog": min(settings.max_connections, 1024),
-        "channel_timeout": settings.idle_timeout_s,
-        "cleanup_interval": max(0.1, min(5.0, shortest_s / 4)),
+        "channel_timeout": max(1, round(settings.idle_timeout_s)),  # whole seconds; `Listener` keeps the very limit
+        "cleanup_interval": 5,
         "asyncore_use_poll": True,  # `select` ends at 1024 open files
         "clear_untrusted_proxy_headers": settings.trusted_proxies == 0,
     }
@@ -134,13 +137,15 @@ class Channel(HTTPChannel):
         if self.will_close:
             self.handle_close()
 
-    def late(self, now: float, receive_timeout_s: float) -> str:
+    def late(self, now: float, settings: Settings) -> str:
         """Return why this connection is to be closed, empty if it is not."""
         if self.discarding_since:
             return "refused" if now - self.discarding_since > DISCARD_S else ""
-        if self.begun and not self.requests and now - self.begun > receive_timeout_s:
+        if self.requests:
+            return ""
+        if self.begun and now - self.begun > settings.receive_timeout_s:
             return "slow"
-        return ""
+        return "idle" if not self.begun and now - self.last_activity > settings.idle_timeout_s else ""
 
 
 class Listener(TcpWSGIServer):
@@ -167,9 +172,8 @@ class Listener(TcpWSGIServer):
 
     def maintenance(self, now: float) -> None:
         """Close connections that are idle, or too slow to send a request."""
-        super().maintenance(now)
         for channel in list(self.active_channels.values()):
-            why = channel.late(now, self.settings.receive_timeout_s)
+            why = channel.late(now, self.settings)
             if why == "slow":
                 self._cut(channel, why, f"no whole request within {self.settings.receive_timeout_s:g} s")
             elif why:
@@ -213,13 +217,19 @@ class Server:
 
     def stop(self) -> None:
         """Take no more connections, finish what is under way, and let `run` return; from any thread or a signal."""
-        self._stop = True
-        self.listeners[0].pull_trigger()
+        if not self._stop:
+            self._stop = True
+            self.listeners[0].pull_trigger()
 
     def run(self) -> bool:
         """Serve; return whether all that was under way when it was stopped was finished in time."""
+        look_s = max(0.1, min(2.0, self.settings.receive_timeout_s / 4, self.settings.idle_timeout_s / 4))
+        looked = time.monotonic()
         while not self._stop:
-            self._turn(1.0)
+            self._turn(look_s)
+            if time.monotonic() - looked > look_s:
+                looked = time.monotonic()
+                self._look()
         for listener in self.listeners:
             listener.stopping = True
             wasyncore.dispatcher.close(listener)  # its own `close` would end the trigger that threads still use
@@ -240,19 +250,33 @@ class Server:
     def _turn(self, seconds: float) -> None:
         wasyncore.loop(timeout=seconds, map=self._map, use_poll=True, count=1)
 
+    def _look(self) -> None:
+        """Close what is late."""
+        for listener in self.listeners:
+            listener.maintenance(time.time())
+
     def _channels(self) -> Iterator[Channel]:
         for listener in self.listeners:
             yield from list(listener.active_channels.values())
 
     def _under_way(self) -> int:
         """Return how many connections still have a request, a part of one, or an answer to send."""
-        now = time.time()
-        for listener in self.listeners:
-            listener.maintenance(now)
+        self._look()
         return sum(
             bool(c.requests or c.total_outbufs_len or c.begun) and not c.will_close and c.connected
             for c in self._channels()
         )
+
+
+def settle_memory() -> None:
+    """Make this process spare with memory, once the study is open: call it before the first request.
+
+    With an arena of malloc for each of many threads, what large tables leave behind is lost several times over.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # glibc only
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+    gc.collect()
+    gc.freeze()  # layers, network and baseline stay: no collection need look at them again
 
 
 @contextlib.contextmanager

@@ -32,6 +32,11 @@ class Server:
         return [_peak_mb(pid) for pid in (self.pid, *_children(self.pid))]
 
 
+    def memory_mb(self) -> float:
+        """Return the memory that the server and the processes it started hold now."""
+        return sum(_of_status(pid, "VmRSS") for pid in (self.pid, *_children(self.pid)))
+
+
 @contextmanager
 def served() -> Iterator[Server]:
     """Start a server on a free port, wait until it answers, and stop it in the end."""
@@ -53,7 +58,7 @@ def served() -> Iterator[Server]:
         yield server
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=40)
 
 
 def _children(pid: int) -> list[int]:
@@ -65,8 +70,13 @@ def _children(pid: int) -> list[int]:
 
 
 def _peak_mb(pid: int) -> float:
+    return _of_status(pid, "VmHWM")
+
+
+def _of_status(pid: int, name: str) -> float:
+    """Return a figure of a process in MB, 0 where the system does not say."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name + ":")), 0.0)
