@@ -36,6 +36,7 @@ __all__ = ["Buyer", "Contract", "Scenario", "StockRelease", "Surcharge", "from_d
 _TABLES = ("halt", "licence", "surcharge", "tariff", "facility", "demand", "buyer", "contract", "stock", "priority")
 _CHANGES = (*_TABLES, "open", "transshipment", "draw", "parameters")
 _FIELDS = {"name", "note", "start", "days", "transit", *_CHANGES}
+MOST_DAYS, MOST_TARIFF_PCT = 36500, 1000.0
 _AMOUNTS = {"usd_t": MOST_SURCHARGE_USD_T, "hull_value_pct": 100.0}  # of a surcharge: how it is given, and at most
 
 
@@ -173,7 +174,7 @@ def from_dict(raw: Mapping[str, Any], names: Names, *, on: dt.date | None = None
     start = day_of(raw.get("start"), "start", problems)
     day = on or start
     days = raw.get("days")
-    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 0 < days <= 36500):
+    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 0 < days <= MOST_DAYS):
         problems.append(f"days: expected a whole number of days over 0, found {shown(days)}")
     rows = {t: tables(raw.get(t), t, problems) for t in _TABLES}
     halts: list[Halt] = []
@@ -250,8 +251,14 @@ def _yes(value: Any, where: str, problems: list[str]) -> bool:
     return value is True
 
 
+def _text(value: Any, where: str, problems: list[str]) -> None:
+    if value is not None and not isinstance(value, str):
+        problems.append(f"{where}: expected a text, found {shown(value)}")
+
+
 def _halt_row(row: Mapping[str, Any], n: int, names: Names, problems: list[str]) -> Halt | None:
     known_fields(row, ("spec", "from", "to", "instrument", "transit"), f"halt {n}", problems)
+    _text(row.get("instrument"), f"halt {n}: instrument", problems)
     if not isinstance(row.get("spec"), str):
         problems.append(f"halt {n}: expected `spec`, a text such as country:CHN/magnet")
         return None
@@ -266,16 +273,18 @@ def _licence_row(row: Mapping[str, Any], n: int, names: Names, problems: list[st
     known = ("exporter", "importer", "commodities", "elements", "share_granted", "delay_days", "from", "to")
     known_fields(row, known, f"licence {n}", problems)
     granted = number(row, "share_granted", f"licence {n}", problems, low=0.0, high=1.0)
+    if row.get("delay_days") is not None:
+        number(row, "delay_days", f"licence {n}", problems, low=0.0, high=MOST_DAYS)
     tokens = [*texts(row.get("commodities")), *texts(row.get("elements"))]
     to = word(row.get("importer") or "")
     spec = f"country:{word(row.get('exporter'))}" + (f":{to}" if to not in ("", "*") else "")
-    if granted is None or granted >= 1:
-        return None
+    share = 1.0 if granted is None or granted >= 1 else 1 - granted  # names are checked whatever is granted
     try:
-        return parse_halt(spec + f"@{1 - granted:.12g}" + ("/" + ",".join(tokens) if tokens else ""), names)
+        halt = parse_halt(spec + f"@{share:.12g}" + ("/" + ",".join(tokens) if tokens else ""), names)
     except BadInput as e:
         problems += [f"licence {n}: {p}" for p in e.problems]
         return None
+    return None if granted is None or granted >= 1 else halt
 
 
 def _surcharge_rows(
@@ -313,7 +322,7 @@ def _tariff_rows(
     for n, row in enumerate(rows, 1):
         where = f"tariff {n}"
         known_fields(row, ("importer", "exporter", "commodity", "rate_pct", "from", "to"), where, problems)
-        rate = number(row, "rate_pct", where, problems, low=0.0, high=1000.0)
+        rate = number(row, "rate_pct", where, problems, low=0.0, high=MOST_TARIFF_PCT)
         for side in ("importer", "exporter"):
             name = word(row.get(side, "*"))
             if name != "*" and name not in names.country and name not in names.bloc:

@@ -47,8 +47,13 @@ def tables(value: Any, name: str, problems: list[str]) -> list[Mapping[str, Any]
 
 
 def known_fields(row: Mapping[str, Any], known: Iterable[str], where: str, problems: list[str]) -> None:
-    """Refuse the fields of a row that are not among `known`."""
+    """Refuse the fields of a row that are not among `known`, and a note or source that is no text."""
     known = {*known, "note", "source"}
+    problems += [
+        f"{where}: {name}: expected a text, found {shown(row[name])}"
+        for name in ("note", "source")
+        if row.get(name) is not None and not isinstance(row[name], str)
+    ]
     for name in sorted({word(k) for k in row} - known):
         unknown("field", name, sorted(known), where, problems)
 

@@ -13,6 +13,7 @@ from flask import Request
 from atlas.config import Settings
 from atlas.errors import BadInput, nearest
 from atlas.render import VIEWS
+from atlas.scenario_rows import texts
 from atlas.web_errors import TooLarge
 
 MAX_DEPTH = 20
@@ -37,7 +38,7 @@ class Query:
         if not self.opened:
             return self.scenario
         mine = dict(self.scenario or {})
-        return {**mine, "open": [*(mine.get("open") or ()), *self.opened]}
+        return {**mine, "open": [*texts(mine.get("open")), *self.opened]}
 
 
 def parameters(request: Request, known: Iterable[str], settings: Settings) -> dict[str, list[str]]:
