@@ -40,10 +40,14 @@ def sentence(c: Comparison) -> str:
         parts.append(f"{c.bloc} gets {_values(met, percent)} of its demand")
     unit, days = c.figure("cost", "unit_spend_usd_t"), c.figure("cost", "mean_days")
     if unit.spread:
-        told = _values(_from_baseline(unit), lambda v: more_or_less(v, f"{abs(v):,.0f}{NBSP}USD", "more", "less"))
+        told = _values(
+            _from_baseline(unit), lambda v: more_or_less(v, f"{abs(v):,.0f}{NBSP}USD", "more", "less", "no more")
+        )
         parts.append(f"against the baseline a delivered tonne costs {told}")
     if days.spread:
-        told = _values(_from_baseline(days), lambda v: more_or_less(v, f"{abs(v):.2f}{NBSP}days", "longer", "shorter"))
+        told = _values(
+            _from_baseline(days), lambda v: more_or_less(v, f"{abs(v):.2f}{NBSP}days", "longer", "shorter", "no longer")
+        )
         parts.append(f"goods travel {told}" if unit.spread else f"against the baseline goods travel {told}")
     if not (short.spread or len(parts) > 1):
         parts.append(_only_ways(c))
@@ -90,9 +94,9 @@ def _values(f: Figure, say: Callable[[float], str]) -> str:
     return f"between {say(f.values[low])} ({LETTERS[low]}) and {say(f.values[high])} ({LETTERS[high]})"
 
 
-def more_or_less(value: float, size: str, more: str, less: str) -> str:
-    """Return a size with its direction; "as much" for next to nothing."""
-    return f"{size} {more if value > 0 else less}" if abs(value) > 5e-3 else "as much"
+def more_or_less(value: float, size: str, more: str, less: str, none: str) -> str:
+    """Return a size with its direction, `none` for next to nothing."""
+    return f"{size} {more if value > 0 else less}" if abs(value) > 5e-3 else none
 
 
 def tonnes(value: float) -> str:

@@ -20,6 +20,7 @@ SHAPES = ("circle", "square", "triangle", "diamond")
 LANE, GAP = 17, 11  # pixels of a case, and between things measured
 LABEL = 78  # pixels of a letter with its figure
 MOST_BARS = 8
+MOST_ROWS = 12  # of a group on the page; JSON and CSV have all
 SHARES = (
     ("demand", "met_share"), ("bloc", "bloc_supplied_share"), ("bloc", "allied_share"), ("bloc_origin", "mine"),
     ("bloc_origin", "separation"), ("bloc_origin", "metal"), ("bloc_origin", "magnet"),
@@ -94,10 +95,14 @@ def difference_text(value: float, unit: str) -> str:
 
 
 def _group(c: Comparison, name: str, layers: Layers) -> dict[str, Any]:
+    figures = c.group(name)
+    title = text(f"compare.group.{name}", bloc=c.bloc)
+    if len(figures) > MOST_ROWS:
+        title = text("compare.first", title=title, shown=MOST_ROWS, all=len(figures))
     return {
         "id": name.replace("_", "-"),
-        "title": text(f"compare.group.{name}", bloc=c.bloc),
-        "rows": [_row(f, c.bloc, layers) for f in c.group(name)],
+        "title": title,
+        "rows": [_row(f, c.bloc, layers) for f in figures[:MOST_ROWS]],
     }
 
 

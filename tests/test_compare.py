@@ -212,6 +212,15 @@ def test_parts_of_the_page_hold_every_figure() -> None:
     assert parts["with_baseline"]
 
 
+def test_a_long_group_is_cut_on_the_page_and_says_so() -> None:
+    short = {f"G{k:02d}": 100.0 + k for k in range(20)}
+    c = two(summary(1_000.0, shortage_by_grade=short), summary(0.0, shortage_by_grade={}))
+    group = next(g for g in page_parts(c, fake_layers())["groups"] if g["id"] == "shortage-by-grade")
+    assert [r["name"] for r in group["rows"]] == [f"G{k:02d}" for k in range(19, 7, -1)]
+    assert "the first 12 of 20" in group["title"]
+    assert len(c.group("shortage_by_grade")) == 20
+
+
 def test_a_baseline_among_the_cases_is_not_shown_twice() -> None:
     c = compare([case("baseline", summary(50.0), is_baseline=True), case("b", summary(50.0))])
     assert not page_parts(c, fake_layers())["with_baseline"]
@@ -220,7 +229,7 @@ def test_a_baseline_among_the_cases_is_not_shown_twice() -> None:
 @pytest.mark.parametrize("layout", [WIDE, NARROW])
 def test_bars_are_as_long_as_their_figures(layout: Any) -> None:
     svg = str(lanes_plot("x", "T", [("wind", (100.0, 25.0), 50.0)], "t", 100.0, layout))
-    widths = [float(w) for w, f in re.findall(r'width="([\d.]+)" height="[\d.]+" fill="(#[^"]+)"', svg)]
+    widths = [float(w) for w, f in re.findall(r'width="([\d.]+)" height="[\d.]+" fill="(var\(--plot[^"]+)"', svg)]
     assert widths == [pytest.approx(layout.right - layout.left), pytest.approx((layout.right - layout.left) / 4)]
     assert "wind: A 100\u00a0t, B 25.0\u00a0t" in svg
     assert "var(--ink" in svg
