@@ -15,7 +15,7 @@ from atlas.config import Settings
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.web_documents import Document, Kept
 from atlas.web_errors import Overload, TimeUp, TooMany
-from atlas.web_limits import customer
+from atlas.web_limits import asker as counted
 from atlas.web_query import Query
 
 __all__ = ["Answers", "Document"]
@@ -133,7 +133,7 @@ class Answers:
         limit = self.settings.solves_per_minute
         if not asker or limit <= 0:
             return
-        asker = customer(asker)
+        asker = counted(asker)
         now = time.monotonic()
         recent = self._asked.setdefault(asker, deque())
         while recent and recent[0] < now - 60:

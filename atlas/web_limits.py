@@ -32,11 +32,11 @@ class Rates:
 
     def check(self, address: str) -> None:
         """Count a request; raises TooMany over the limit."""
-        if self._limit is not None and not self._limiter.hit(self._limit, customer(address)):
+        if self._limit is not None and not self._limiter.hit(self._limit, asker(address)):
             raise TooMany(f"{self._limit.amount} requests a minute are the limit for one address")
 
 
-def customer(address: str) -> str:
+def asker(address: str) -> str:
     """Return who is counted for an address: of IPv6 a customer's network (/64), who has addresses without end."""
     try:
         found = ipaddress.ip_address(address)

@@ -31,7 +31,7 @@ from atlas.config import SETTINGS, settings
 from atlas.errors import BadInput
 from atlas.web_documents import Document, Kept
 from atlas.web_errors import TooMany
-from atlas.web_limits import customer
+from atlas.web_limits import asker
 
 HERE = Path(__file__).resolve().parent
 MAGNET = "/map?halt=country:CHN/magnet"
@@ -328,7 +328,7 @@ def test_addresses_behind_a_proxy_are_told_apart_only_where_it_is_trusted(study:
     ],
 )
 def test_who_is_counted(address: str, counted: str) -> None:
-    assert customer(address) == counted
+    assert asker(address) == counted
 
 
 def test_any_request_past_its_time_is_504_and_what_it_made_is_kept(
