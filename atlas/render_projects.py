@@ -196,6 +196,8 @@ def year_curve(f: Fixes, layout: _Layout) -> Markup:
         parts.append(_rect(x + step * 0.16, zero - max(value, 0.0) * scale, step * 0.68, tall, ALONE))
         above = zero - max(value, 0.0) * scale - 5
         words = f"{value:,.0f}".replace("-", "−") if abs(value) >= LEAST_T else "0"
+        if small and abs(value) >= 10_000:  # columns of a phone are narrower than five digits
+            words = f"{value / 1e3:.1f}k".replace("-", "−")
         parts.append(_text(x + step / 2, above, words, anchor="middle", size=10.5 if small else 12.5))
         name = f"’{year % 100:02d}" if small else str(year)
         parts.append(_text(x + step / 2, bottom + 16, name, anchor="middle", size=12.5))
