@@ -4,23 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
-from markupsafe import Markup
 
 from atlas import __version__
 from atlas.config import Settings
+from atlas.errors import BadInput, UnknownName, nearest
 from atlas.export import ATTRIBUTION
 from atlas.openapi_findings import finding_schemas
+from atlas.openapi_page import page_groups
 from atlas.openapi_parameters import Names, parameters
 from atlas.openapi_paths import GROUPS, Operation, operations
 from atlas.openapi_scenario import scenario_example, scenario_schema
 from atlas.openapi_schemas import Schema, basic_schemas, ref
 from atlas.render import environment
-from atlas.render_data import json_text
 from atlas.web_answers import Document
 from atlas.web_errors import RETRY_AFTER_S
 from atlas.web_formats import CSV_TYPE, JSON_TYPE, alternates, json_document
 from atlas.web_pages import html_document, nav
 from atlas.web_query import parameters as read_parameters
+from atlas.web_query import single
 
 openapi = Blueprint("openapi", __name__)
 
@@ -53,20 +54,24 @@ def openapi_json() -> Response:
 
 @openapi.get("/api")
 def api_page() -> Response:
-    """Show the operations and let a reader try each."""
+    """Show the operations and let a reader try each; `op` names one to unfold."""
     atlas = _atlas()
-    read_parameters(request, ("op",), atlas.settings)
+    problems: list[str] = []
+    chosen = single(read_parameters(request, ("op",), atlas.settings), "op", "", problems)
+    known = [op.id for op in operations()]
+    if chosen and chosen not in known:
+        problems += UnknownName("operation", chosen, nearest(chosen, known) or known).problems
+    if problems:
+        raise BadInput(problems)
 
     def make() -> Document:
-        template = environment().get_template("api.html")
         return html_document(
-            template.render(
-                nav=nav("/data"), base=atlas.assets.base, groups=page_groups(_document()),
-                document=Markup(json_text(_document())),
+            environment().get_template("api.html").render(
+                nav=nav("/data"), base=atlas.assets.base, groups=page_groups(_document()), chosen=chosen
             )
         )  # fmt: skip
 
-    return _sent(atlas.answers.documents.get("/api", make))
+    return _sent(atlas.answers.documents.get(("/api", chosen), make))
 
 
 @openapi.after_app_request
@@ -102,18 +107,6 @@ def openapi_document(study: Any, settings: Settings) -> dict[str, Any]:
             "responses": {str(status): _refusal(status) for status in REFUSALS},
         },
     }  # fmt: skip
-
-
-def page_groups(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the operations of a document by group, each with what a page shows of it."""
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in GROUPS}
-    held = document["components"]["parameters"]
-    for path, methods in document["paths"].items():
-        for method, op in methods.items():
-            own = [held[p["$ref"].rpartition("/")[2]] for p in op.get("parameters", ())]
-            found[op["tags"][0]].append({"id": op["operationId"], "method": method.upper(), "path": path,
-                                         "summary": op["summary"], "parameters": own})  # fmt: skip
-    return [{"name": name, "about": GROUPS[name], "operations": ops} for name, ops in found.items() if ops]
 
 
 HEADERS: dict[str, Schema] = {
