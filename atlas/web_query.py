@@ -12,7 +12,7 @@ from flask import Request
 
 from atlas.config import Settings
 from atlas.errors import BadInput, nearest
-from atlas.render import VIEWS
+from atlas.render import MAP_VIEWS
 from atlas.scenario_rows import texts
 from atlas.web_errors import TooLarge
 
@@ -22,7 +22,10 @@ MAX_PARAMETERS = 200
 
 @dataclass(frozen=True)
 class Query:
-    """A question about halts as an address or a body asks it; `named` is a scenario of the layers."""
+    """A question about halts as an address or a body asks it; `named` is a scenario of the layers.
+
+    `buyers` are magnet buyers of one's own, each as `buyer_rows` reads it.
+    """
 
     halts: tuple[str, ...] = ()
     bloc: str = "us-allies"
@@ -104,8 +107,8 @@ def halt_query(request: Request, settings: Settings, *, more: Iterable[str] = ()
     # A view names what is shown first; `before,after,change` shows the first of them.
     views = [v.strip() for v in single(found, "view", "change", problems).split(",")]
     for v in views:
-        if v not in VIEWS:
-            near = nearest(v, VIEWS) or VIEWS
+        if v not in MAP_VIEWS:
+            near = nearest(v, MAP_VIEWS) or MAP_VIEWS
             problems.append(f"unknown view {v[:60]!r}; nearest: {', '.join(near)}")
     named = single(found, "scenario", "", problems)
     bloc = single(found, "bloc", "us-allies", problems)
@@ -130,6 +133,9 @@ def json_body(request: Request, settings: Settings) -> Any:
 
     Raises BadInput or TooLarge.
     """
+    kind = request.mimetype
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise BadInput(f"the body is {kind[:60]!r}: expected Content-Type: application/json")
     length = request.content_length
     if length is not None and length > settings.max_request_bytes:
         raise TooLarge(f"{length} bytes: expected {settings.max_request_bytes} at most")
