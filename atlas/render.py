@@ -19,14 +19,18 @@ from atlas.page_text import script_texts
 from atlas.page_text import text as page_text
 from atlas.render_data import json_text, payload
 from atlas.render_map import build
-from atlas.render_style import ATTRIBUTION, closed_swatch, legend, shape_swatch
+from atlas.render_style import ATTRIBUTION, SLATE, closed_swatch, legend, shape_swatch
 from atlas.render_words import differs, halt_specs, percent, words
 
-__all__ = ["VIEWS", "csp_hashes", "environment", "page"]
+__all__ = ["MAP_VIEWS", "VIEWS", "csp_hashes", "environment", "page"]
 
 VIEWS = ("before", "after", "change")
-SCRIPTS = ("leaflet/leaflet.js", "atlas.js")
-STYLES = ("frame.css", "leaflet/leaflet.css", "atlas.css")
+MAP_VIEWS = (*VIEWS, "swipe", "side")  # the last two show before and after at once
+SCRIPTS = (
+    "leaflet/leaflet.js", "atlas.js", "map-model.js", "map-popups.js", "map-drawing.js", "map-find.js", "map-twin.js",
+    "map-measure.js", "map.js", "sortable.js",
+)  # fmt: skip
+STYLES = ("frame.css", "leaflet/leaflet.css", "atlas.css", "map.css")
 ONLINE_TILES = ("https://tile.openstreetmap.org/{z}/{x}/{y}.png", "© OpenStreetMap contributors")
 
 
@@ -39,24 +43,25 @@ def page(
     standalone: bool = True,
     asset_base: str | None = None,
     tiles: bool = False,
+    land: str = "",
     frame: dict[str, Any] | None = None,
 ) -> str:
     """Return one HTML page with the Folium map of `outcome`; the same outcome gives the same bytes.
 
-    `view` is before, after or change (an outcome without a halt has only one). `focus` is a box (west, south, east,
+    `view` is one of MAP_VIEWS (an outcome without a halt has only one). `focus` is a box (west, south, east,
     north in degrees; east may be less than west across the antimeridian), its text with commas, a bloc or a country.
     A standalone page holds all it needs and asks no other host; otherwise scripts and styles are linked under
-    `asset_base`. `tiles` adds an online background, switched off until chosen. `frame` gives the web atlas its
-    navigation, halt builder and links. Raises BadInput for an unknown view or focus.
+    `asset_base`. `tiles` adds an online background, switched off until chosen. `land` is the address of the basemap
+    for a page that does not carry it. `frame` gives the web atlas its navigation, halt builder and links; with
+    `embedded` it is a map to stand in another page. Raises BadInput for an unknown view or focus.
     """
-    if view not in VIEWS:
-        near = nearest(view, VIEWS)
-        raise BadInput(f"unknown view {view[:80]!r}; known: {', '.join(near or VIEWS)}")
+    if view not in MAP_VIEWS:
+        near = nearest(view, MAP_VIEWS)
+        raise BadInput(f"unknown view {view[:80]!r}; known: {', '.join(near or MAP_VIEWS)}")
     frame = frame or {}
     text = words(outcome, title)
-    views = VIEWS if _has_halt(outcome) else ("before",)
+    views = MAP_VIEWS if _has_halt(outcome) else ("before",)
     view = view if view in views else views[0]
-    data = payload(outcome)
     start = {
         "view": view,
         "views": list(views),
@@ -65,6 +70,7 @@ def page(
         "label": f"Map: {text.title}"[:200].replace("<", ""),
         "attribution": str(Markup(" · ").join(who for _, who in ATTRIBUTION[:3])),
     }
+    data = payload(outcome, land) | {"start": start}
     folium_parts = build(start, ONLINE_TILES if tiles else None, buyers=bool(text.buyers)).parts()
     html = (
         environment()
@@ -84,6 +90,9 @@ def page(
             drawn_note=_drawn_note(data["drawn"]),
             attribution=ATTRIBUTION,
             version=__version__,
+            embedded=frame.get("embedded", ""),
+            land=land,
+            nothing=bool(halt_specs(outcome)) and not _changed(outcome),
             frame_script=script_tag("frame.js", standalone, asset_base),
             styles=[style_tag(s, standalone, asset_base) for s in STYLES],
             scripts=[script_tag(s, standalone, asset_base) for s in (*SCRIPTS, *frame.get("scripts", ()))],
@@ -158,6 +167,14 @@ def _has_halt(outcome: Any) -> bool:
     return bool(halt_specs(outcome)) or differs(outcome)
 
 
+def _changed(outcome: Any) -> bool:
+    """Return whether a halt moves anything that is shown: tonnes, cost or shortage."""
+    flows = outcome.flows
+    moved = flows.pivot_table(index=["from_id", "to_id", "commodity"], columns="state", values="tonnes", aggfunc="sum")
+    moved = moved.reindex(columns=["baseline", "halted"]).fillna(0.0)
+    return differs(outcome) or bool(((moved["baseline"] - moved["halted"]).abs() > 0.5).any())
+
+
 def _when(outcome: Any) -> str:
     return f"Year {outcome.summary['scenario']['year']}, tonnes a year"
 
@@ -180,10 +197,14 @@ def _legend() -> dict[str, Any]:
     """Return the legend with the fills of countries."""
     patch = Markup(
         '<svg class="swatch" width="22" height="14" viewBox="0 0 22 14" aria-hidden="true" focusable="false">'
-        '<rect x="1" y="1" width="20" height="12" fill="{}" stroke="#B9C2CB"/></svg>'
+        '<rect x="1" y="1" width="20" height="12" fill="var({}, {})" stroke="var(--border, #B9C2CB)"/></svg>'
     )
-    land = {"ally": patch.format("#DDE9EE"), "halted": patch.format("#F6DAD2"), "cross": closed_swatch()}
-    return {**legend(), "land": land, "hollow": shape_swatch("circle", "#5A6675", hollow=True)}
+    land = {
+        "ally": patch.format("--land-ally", "#DDE9EE"),
+        "halted": patch.format("--land-halted", "#F6DAD2"),
+        "cross": closed_swatch(),
+    }
+    return {**legend(), "land": land, "hollow": shape_swatch("circle", SLATE, hollow=True)}
 
 
 @lru_cache(maxsize=32)

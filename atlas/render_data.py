@@ -78,8 +78,11 @@ def web_address(url: Any) -> str:
     return text if _WEB_ADDRESS.match(text) else ""
 
 
-def payload(outcome: Any) -> Json:
-    """Return all a map of `outcome` draws: basemap, stretches, lanes, facilities, markets, ports, passages."""
+def payload(outcome: Any, land: str = "") -> Json:
+    """Return all a map of `outcome` draws: basemap, stretches, lanes, facilities, markets, ports, passages.
+
+    `land` is the address of the basemap, for pages that do not carry it themselves.
+    """
     flows, drawn = drawn_flows(outcome)
     places, place_of = _places(outcome, flows)
     stretches = arcs(_route_lines(outcome, flows["route_id"].unique()), ROUTE_TOLERANCE_DEG)
@@ -89,7 +92,7 @@ def payload(outcome: Any) -> Json:
         "halted": halted_things(outcome),
         "bloc": outcome.bloc,
         "allies": sorted(outcome.bloc_countries),
-        "land": basemap(outcome.layers),
+        "land": {"href": land} if land else basemap(outcome.layers),
         "arcs": encode_all(stretches.lines),
         "routes": stretches.routes,
         "places": places,

@@ -16,7 +16,10 @@ from atlas.render_style import (
     COLOURS,
     COMMODITIES,
     COMMODITY_LABELS,
+    INK,
+    PAPER,
     SHAPES,
+    SLATE,
     STAGE_LABELS,
     STAGES,
     buyer_swatch,
@@ -171,10 +174,10 @@ def _layers(data: AtlasData, buyers: bool) -> list[AtlasLayer]:
     ]
     # Drawn in this order: symbols of facilities lie above ports and passages.
     found += [
-        AtlasLayer(data, "ports", "", shape_swatch("square", "#FFFFFF", 4) + " Ports"),
-        AtlasLayer(data, "passages", "", line_swatch("#1F2933", (3, 2), 2) + " Passages"),
+        AtlasLayer(data, "ports", "", shape_swatch("square", PAPER, 4) + " Ports"),
+        AtlasLayer(data, "passages", "", line_swatch(INK, (3, 2), 2) + " Passages"),
         AtlasLayer(data, "stage", "demand", shape_swatch("cross", COLOURS["demand"]) + " Demand points"),
-        AtlasLayer(data, "stage", "idle", shape_swatch("circle", "#5A6675", hollow=True) + " Not running", False),
+        AtlasLayer(data, "stage", "idle", shape_swatch("circle", SLATE, hollow=True) + " Not running", False),
     ]
     found += [AtlasLayer(data, "stage", s, shape_swatch(SHAPES[s], COLOURS[s]) + " " + STAGE_LABELS[s]) for s in STAGES]
     if buyers:

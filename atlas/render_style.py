@@ -1,6 +1,7 @@
 """How things look: colours, shapes, dashes and widths, in one place for the map, its legend and its layer control.
 
-Colours are those of Okabe and Ito, told apart with any common colour blindness; nothing is told by colour alone.
+Colours are near those of Okabe and Ito, told apart with any common colour blindness; nothing is told by colour alone.
+They are variables of `static/atlas.css`, lighter on a dark ground; the second value is for pages without it.
 """
 
 import math
@@ -8,21 +9,28 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+ORANGE, SKY = "var(--tone-orange, #E69F00)", "var(--tone-sky, #56B4E9)"
+BLUE, PURPLE = "var(--tone-blue, #0072B2)", "var(--tone-purple, #B6507F)"
+GREEN, VERMILION = "var(--tone-green, #009E73)", "var(--tone-vermilion, #C43B00)"
+BROWN, VIOLET = "var(--tone-brown, #D55E00)", "var(--tone-violet, #8A3F86)"
+GREY, SLATE = "var(--tone-grey, #9AA3AE)", "var(--tone-slate, #4A5764)"
+INK, PAPER, HALT = "var(--map-ink, #1F2933)", "var(--paper, #FFFFFF)", "var(--halt, #C00000)"
+
 STAGES = ("mine", "separation", "metal", "magnet", "recycling")
 COMMODITIES = ("concentrate", "oxide", "metal", "magnet", "scrap")
 
 # stage or commodity -> colour; a stage has the colour of what it makes
 COLOURS = {
-    "mine": "#E69F00",
-    "separation": "#56B4E9",
-    "metal": "#0072B2",
-    "magnet": "#B6507F",
-    "recycling": "#009E73",
-    "concentrate": "#E69F00",
-    "oxide": "#56B4E9",
-    "scrap": "#009E73",
-    "demand": "#4A5764",
-    "buyer": "#FFFFFF",
+    "mine": ORANGE,
+    "separation": SKY,
+    "metal": BLUE,
+    "magnet": PURPLE,
+    "recycling": GREEN,
+    "concentrate": ORANGE,
+    "oxide": SKY,
+    "scrap": GREEN,
+    "demand": SLATE,
+    "buyer": PAPER,
 }
 SHAPES = {
     "mine": "triangle",
@@ -57,29 +65,29 @@ COMMODITY_UNITS = {
 
 # kind of change on a stretch: colour, dash in pixels, label
 CHANGES: dict[str, tuple[str, tuple[int, ...], str]] = {
-    "lost": ("#C43B00", (2, 5), "Lost: nothing left"),
-    "reduced": ("#E69F00", (9, 4), "Reduced"),
-    "kept": ("#9AA3AE", (), "Kept"),
-    "grown-ally": ("#0072B2", (), "Grown, allied source"),
-    "new-ally": ("#0072B2", (13, 4, 3, 4), "New, allied source"),
-    "grown-other": ("#8A3F86", (), "Grown, other source"),
-    "new-other": ("#8A3F86", (13, 4, 3, 4), "New, other source"),
+    "lost": (VERMILION, (2, 5), "Lost: nothing left"),
+    "reduced": (ORANGE, (9, 4), "Reduced"),
+    "kept": (GREY, (), "Kept"),
+    "grown-ally": (BLUE, (), "Grown, allied source"),
+    "new-ally": (BLUE, (13, 4, 3, 4), "New, allied source"),
+    "grown-other": (VIOLET, (), "Grown, other source"),
+    "new-other": (VIOLET, (13, 4, 3, 4), "New, other source"),
 }
-SOURCES = {"ally": ("#0072B2", "Allied source"), "other": ("#D55E00", "Other source")}
-VIA = ("#1B2530", (6, 3), "Round a ban, by a third country")  # in every view, beside its kind or commodity
+SOURCES = {"ally": (BLUE, "Allied source"), "other": (BROWN, "Other source")}
+VIA = (INK, (6, 3), "Round a ban, by a third country")  # in every view, beside its kind or commodity
 # state of a scenario's buyer: colour, part of the star that is filled, label
 BUYERS: dict[str, tuple[str, float, str]] = {
-    "met": ("#0072B2", 1.0, "Buyer, met"),
-    "part": ("#E69F00", 0.5, "Buyer, part short"),
-    "none": ("#C43B00", 0.0, "Buyer, gets nothing"),
+    "met": (BLUE, 1.0, "Buyer, met"),
+    "part": (ORANGE, 0.5, "Buyer, part short"),
+    "none": (VERMILION, 0.0, "Buyer, gets nothing"),
 }
 
 # mode of a leg: colour, dash in pixels, label; port handling has no line
 MODE_STYLES: dict[str, tuple[str, tuple[int, ...], str]] = {
-    "sea": ("#0072B2", (), "Sea"),
-    "rail": ("#C43B00", (9, 3), "Rail"),
-    "road": ("#007A5A", (3, 3), "Road"),
-    "air": ("#8A3F86", (12, 4, 2, 4), "Air"),
+    "sea": (BLUE, (), "Sea"),
+    "rail": (VERMILION, (9, 3), "Rail"),
+    "road": (GREEN, (3, 3), "Road"),
+    "air": (VIOLET, (12, 4, 2, 4), "Air"),
 }
 MODE_LABELS = {mode: label for mode, (_, _, label) in MODE_STYLES.items()}
 OTHER_WAY = "#7A8590"  # ways that are not chosen: grey, thin, with the dash of their mode
@@ -134,17 +142,17 @@ def closed_swatch() -> Markup:
     """Return the sign of what is halted or closed as SVG."""
     return Markup(
         '<svg class="swatch" width="22" height="18" viewBox="0 0 22 18" aria-hidden="true" focusable="false">'
-        '<circle cx="11" cy="9" r="7" fill="none" stroke="#C00000" stroke-width="2.2"/>'
-        '<path d="M6 4L16 14" stroke="#C00000" stroke-width="2.2"/></svg>'
-    )
+        '<circle cx="11" cy="9" r="7" fill="none" stroke="{h}" stroke-width="2.2"/>'
+        '<path d="M6 4L16 14" stroke="{h}" stroke-width="2.2"/></svg>'
+    ).format(h=HALT)
 
 
 def shape_swatch(shape: str, colour: str, radius: float = 6.0, hollow: bool = False) -> Markup:
     """Return a facility's symbol as SVG."""
     size = math.ceil(2 * radius + 4)
     c = size / 2
-    stroke = "#1F2933" if not hollow else colour
-    fill = colour if not hollow else "#FFFFFF"
+    stroke = INK if not hollow else colour
+    fill = colour if not hollow else PAPER
     body = {
         "circle": Markup('<circle cx="{c}" cy="{c}" r="{r}"').format(c=c, r=radius * 0.9),
         "cross": Markup('<path d="M{a} {c}H{b}M{c} {a}V{b}"').format(a=c - radius * 0.8, b=c + radius * 0.8, c=c),
@@ -168,9 +176,9 @@ def buyer_swatch(state: str, radius: float = 7.0) -> Markup:
     fill = Markup('<polygon points="{}" fill="{}"/>').format(inside, colour) if part else Markup("")
     return Markup(
         '<svg class="swatch" width="{s}" height="{s}" viewBox="0 0 {s} {s}" aria-hidden="true" focusable="false">'
-        '<polygon points="{o}" fill="#FFFFFF"/>{f}'
+        '<polygon points="{o}" fill="{w}"/>{f}'
         '<polygon points="{o}" fill="none" stroke="{k}" stroke-width="1.3"/></svg>'
-    ).format(s=round(2 * c, 1), o=outline, f=fill, k="#1F2933" if part else colour)
+    ).format(s=round(2 * c, 1), o=outline, f=fill, w=PAPER, k=INK if part else colour)
 
 
 def polygon(shape: str) -> list[tuple[float, float]]:
@@ -216,8 +224,8 @@ def legend() -> dict[str, list[Sample]]:
         "via": [Sample(line_swatch(VIA[0], VIA[1], 3.5), VIA[2])],
         "buyers": [Sample(buyer_swatch(k), t) for k, (_, _, t) in BUYERS.items()],
         "commodities": [Sample(line_swatch(COLOURS[c], (), 3.5), COMMODITY_LABELS[c]) for c in COMMODITIES],
-        "widths": [Sample(line_swatch("#6B7683", (), width_px(t)), f"{t:,} t") for t in (1_000, 10_000, 100_000)],
+        "widths": [Sample(line_swatch(SLATE, (), width_px(t)), f"{t:,} t") for t in (1_000, 10_000, 100_000)],
         "sizes": [
-            Sample(shape_swatch("circle", "#FFFFFF", radius_px(t)), f"{t:,} t") for t in (1_000, 10_000, 100_000)
+            Sample(shape_swatch("circle", PAPER, radius_px(t)), f"{t:,} t") for t in (1_000, 10_000, 100_000)
         ],
     }

@@ -18,24 +18,17 @@ from atlas.answer_words import (
     rises,
 )
 from atlas.halt_words import country_name, describe
+from atlas.render_cards import Bar, Card, baseline_cards, halt_cards, percent, sector_bars, tonnes
 from atlas.render_style import COMMODITY_LABELS, buyer_swatch
 from atlas.world import ELEMENTS
+
+__all__ = ["Buyer", "Table", "Words", "describe", "differs", "halt_specs", "percent", "tonnes", "words"]
 
 MOST_PLACES = 20  # rows of a table of prices
 KINK_MARKS = {"more": "+", "less": "−", "neither": "*"}
 TELLING = ("transshipment", "draw", "parameter")  # changes that a notice tells of, not a chip
 GRADES = ("cerium", "standard", "H", "SH", "UH", "EH", "bonded", "SmCo")  # in the order of columns
 UNNAMED = ("", "halts", "scenario", "baseline")  # names given where the user gave none
-
-
-@dataclass(frozen=True)
-class Card:
-    """One key figure: what, how much, and a line that sets it in relation."""
-
-    label: str
-    value: str
-    detail: str = ""
-    tone: str = ""  # "bad", "good" or nothing
 
 
 @dataclass(frozen=True)
@@ -47,6 +40,7 @@ class Table:
     rows: list[tuple[str, ...]]
     numeric: int = 1
     note: str = ""
+    facilities: tuple[str, ...] = ()  # ids of what the rows are about, where that is facilities
 
 
 @dataclass(frozen=True)
@@ -68,6 +62,7 @@ class Words:
     sentence: str
     halts: list[str] = field(default_factory=list)
     cards: list[Card] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list)  # shortage by sector
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
@@ -86,7 +81,8 @@ def words(outcome: Any, title: str | None = None) -> Words:
         title=head,
         sentence=outcome.sentence,
         halts=[describe(h, outcome.layers) for h in halts],
-        cards=_halt_cards(outcome) if halts or differs(outcome) else _baseline_cards(outcome),
+        cards=halt_cards(outcome) if halts or differs(outcome) else baseline_cards(outcome),
+        bars=sector_bars(outcome.summary["halted"]),
         tables=_tables(outcome),
         notes=[n for n in outcome.notes if not n.startswith("transshipment is on")],
         changes=[t if k in ("contract", "stock") else f"{k} {t}" for k, t in _changes(outcome) if k not in TELLING],
@@ -164,109 +160,6 @@ def default_title(outcome: Any) -> str:
     shown = [describe(h, outcome.layers) for h in halts[:2]]
     more = f" and {len(halts) - 2} more" if len(halts) > 2 else ""
     return "Halted: " + "; ".join(shown) + more
-
-
-def tonnes(value: float) -> str:
-    """Return tonnes for people: 3 significant digits, thousands apart."""
-    value = float(value)
-    if abs(value) < 0.5:
-        return "0\u00a0t"
-    digits = 0 if abs(value) >= 100 else 1
-    return f"{value:,.{digits}f}\u00a0t"
-
-
-def percent(share: float) -> str:
-    """Return a share of 0 to 1 as percent, never rounded up to a whole 100 or down to 0."""
-    value = 100 * float(share)
-    if abs(value) < 1e-9:
-        return "0 %"
-    if 99.95 <= value < 100 - 1e-6:
-        return "99.9 %"
-    if 1e-9 < value < 0.05:
-        return "<0.1 %"
-    return f"{value:.1f} %" if value < 99.95 else "100 %"
-
-
-def money(usd: float) -> str:
-    """Return USD in millions or billions."""
-    size = abs(usd)
-    if size >= 1e9:
-        return f"{usd / 1e9:,.2f} bn USD"
-    return f"{usd / 1e6:,.1f} m USD" if size >= 1e5 else f"{usd:,.0f} USD"
-
-
-def signed(value: float, text: str) -> str:
-    """Return the text of a magnitude with its sign; "no change" for next to nothing."""
-    if abs(value) < 0.05:
-        return "no change"
-    return ("+" if value > 0 else "−") + text
-
-
-def _baseline_cards(outcome: Any) -> list[Card]:
-    base = outcome.summary["baseline"]
-    origin = base.get("bloc_origin_share", {})
-    return [
-        Card(
-            "Magnet demand",
-            tonnes(base["demand_t"]),
-            f"{percent(base['supplied_t'] / max(base['demand_t'], 1e-9))} supplied",
-        ),
-        Card("Shortage", tonnes(base["shortage_t"]), "finished magnets a year"),
-        Card("Allied demand met", percent(base["bloc_supplied_share"]), f"bloc {outcome.bloc}"),
-        Card(
-            "Made inside the bloc",
-            percent(origin.get("magnet", 0)),
-            f"of its magnets; mined inside: {percent(origin.get('mine', 0))}",
-        ),
-        Card("Cost of supply", f"{base['unit_spend_usd_t']:,.0f} USD/t", "freight, processing, tariffs"),
-        Card("On the way", f"{base['mean_days']:.1f} days", f"mean of all flows, {base['mean_km']:,.0f} km"),
-    ]
-
-
-def _halt_cards(outcome: Any) -> list[Card]:
-    base, halted = outcome.summary["baseline"], outcome.summary["halted"]
-    more = halted["shortage_t"] - base["shortage_t"]
-    replaced = outcome.summary.get("replaced", [])
-    total = sum(r["tonnes"] for r in replaced)
-    allied = sum(r["tonnes"] for r in replaced if r["to_country"] in outcome.bloc_countries)
-    unit = halted["unit_spend_usd_t"] - base["unit_spend_usd_t"]
-    spend = halted["spend_usd"] - base["spend_usd"]
-    days = halted["mean_days"] - base["mean_days"]
-    share = halted["shortage_t"] / max(halted["demand_t"], 1e-9)
-    met = halted["bloc_supplied_share"] - base["bloc_supplied_share"]
-    was, now = (s.get("bloc_origin_share", {}).get("magnet", 0.0) for s in (base, halted))
-    return [
-        Card(
-            "Magnets short",
-            tonnes(halted["shortage_t"]),
-            f"{percent(share)} of demand; before {tonnes(base['shortage_t'])}",
-            "bad" if more > 0.5 else "",
-        ),
-        Card(
-            "Allied demand met",
-            percent(halted["bloc_supplied_share"]),
-            f"before {percent(base['bloc_supplied_share'])}; bloc {outcome.bloc}",
-            "bad" if met < -5e-4 else "",
-        ),
-        Card(
-            "Replaced from allies",
-            percent(allied / total) if total > 0.5 else "–",
-            f"of {tonnes(total)} replaced, all commodities" if total > 0.5 else "nothing changed supplier",
-        ),
-        Card("Made inside the bloc", percent(now), f"of its delivered magnets; before {percent(was)}"),
-        Card(
-            "Cost of supply",
-            signed(unit, f"{abs(unit):,.0f} USD/t"),
-            f"total spending {signed(spend, money(abs(spend)))}",
-            "bad" if unit > 0.005 * base["unit_spend_usd_t"] else "",
-        ),
-        Card(
-            "On the way",
-            signed(days, f"{abs(days):.1f} days"),
-            f"{halted['mean_days']:.1f} days on average, before {base['mean_days']:.1f}",
-            "bad" if days > 0.05 else "",
-        ),
-    ]
 
 
 def _tables(outcome: Any) -> list[Table]:
@@ -408,16 +301,16 @@ def _units(outcome: Any) -> Table:
     change = (table["halted_t"] - table["baseline_t"]).fillna(0.0)
     order = change.abs().sort_values(ascending=False, kind="stable").index[:12]
     names = outcome.layers.facilities["name"]
+    order = [i for i in order if abs(change[i]) > 0.5]
     rows: list[tuple[str, ...]] = [
-        (str(names.get(i, i)), tonnes(table.at[i, "baseline_t"]), tonnes(table.at[i, "halted_t"]))
-        for i in order
-        if abs(change[i]) > 0.5
+        (str(names.get(i, i)), tonnes(table.at[i, "baseline_t"]), tonnes(table.at[i, "halted_t"])) for i in order
     ]
     return Table(
         "Output that changes most",
         ("Facility", "Before", "After"),
         rows,
         note="In each stage's own unit (REO, metal or magnets).",
+        facilities=tuple(map(str, order)),
     )
 
 

@@ -31,7 +31,9 @@ from atlas.web_jobs import Jobs
 from atlas.web_layers import layers_api
 from atlas.web_limits import Answer, Rates, TimeLimit, check_site
 from atlas.web_log import AccessLog, set_up, text
+from atlas.web_map import maps
 from atlas.web_metrics import CONTENT_TYPE_LATEST, Metrics
+from atlas.web_nearby import nearby
 from atlas.web_openapi import openapi
 from atlas.web_pages import error_page, pages
 from atlas.web_projects import fixing
@@ -131,6 +133,8 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     atlas = app.extensions["atlas"] = Atlas(study, settings)
     app.register_blueprint(pages)
+    app.register_blueprint(maps)
+    app.register_blueprint(nearby)
     app.register_blueprint(api)
     app.register_blueprint(layers_api)
     app.register_blueprint(scenarios)

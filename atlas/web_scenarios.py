@@ -19,7 +19,7 @@ def scenario_list() -> Response:
     """List the scenarios of the layers, by title."""
     atlas = _atlas()
     parameters(request, (), atlas.settings)
-    return _sent(json_document([_about(n, atlas.answers) for n in atlas.answers.scenarios]))
+    return _sent(json_document([about(n, atlas.answers) for n in atlas.answers.scenarios]))
 
 
 @scenarios.get("/api/scenarios/<name>")
@@ -58,7 +58,7 @@ def _file(name: str) -> Any:
     return found[name]
 
 
-def _about(name: str, answers: Any) -> dict[str, Any]:
+def about(name: str, answers: Any) -> dict[str, Any]:
     """Return what a list tells of a scenario; one whose file cannot be read has its name alone."""
     try:
         told = _plain(answers.stored(name))

@@ -1,17 +1,15 @@
-/* The halt builder: turns fields into halt specs; the form's address then holds the whole state. */
+/* The halt builder: turns fields, or a press on the map, into halt specs; the form's address then holds the whole state. */
 (function () {
 "use strict";
-const form = document.getElementById("builder");
-if (!form) return;
-const names = JSON.parse(document.getElementById("builder-names").textContent);
 const by = id => document.getElementById(id);
-const kind = by("kind"), target = by("target"), destination = by("destination"), stage = by("stage"), share = by("share");
-const halts = by("halts"), said = by("builder-said");
-const LABELS = {country: "Country", stage: "Country", facility: "Facility", site: "Site", operator: "Operator", port: "Port", passage: "Strait or canal", border: "Border"};
-const TICKS = [...form.querySelectorAll(".ticks input")];
+const LISTED = {stage: "country"}; // kinds whose targets are those of another
+let form = null, names = {}, open = null, ticks = [];
 
-function fill(list, rows) {
-  list.replaceChildren(...rows.map(([id, name]) => {
+const rows = kind => names[LISTED[kind] || kind] || [];
+const nameOf = (kind, id) => { const row = rows(kind).find(([i]) => i === id); return row && row[1] !== "bloc" ? row[1] : id; };
+
+function fill(list, found) {
+  list.replaceChildren(...found.map(([id, name]) => {
     const option = document.createElement("option");
     option.value = id;
     option.label = name === id ? id : name + " (" + id + ")";
@@ -20,84 +18,192 @@ function fill(list, rows) {
 }
 
 function show() {
-  const k = kind.value;
-  by("target-label").textContent = LABELS[k];
+  const k = by("kind").value;
+  by("target-label").textContent = say("builder.target." + k);
   by("destination-field").hidden = k !== "country";
   by("stage-field").hidden = k !== "stage";
-  fill(by("target-list"), names[k === "stage" ? "country" : k] || []);
-  target.value = "";
+  fill(by("target-list"), rows(k));
+  by("target").value = "";
 }
 
 /* An id typed in full, or a name that one row has; else the text as it is, which the server refuses with the nearest. */
-function idOf(text, rows) {
+function idOf(text, found) {
   const wanted = text.trim().toLowerCase();
-  const hit = rows.find(([id]) => id.toLowerCase() === wanted) || rows.find(([, name]) => name.toLowerCase() === wanted) ||
-    rows.find(([id, name]) => (name + " (" + id + ")").toLowerCase() === wanted);
+  const hit = found.find(([id]) => id.toLowerCase() === wanted) || found.find(([, name]) => name.toLowerCase() === wanted) ||
+    found.find(([id, name]) => (name + " (" + id + ")").toLowerCase() === wanted);
   return hit ? hit[0] : text.trim();
 }
 
 function spec() {
-  const k = kind.value, text = target.value.trim();
+  const k = by("kind").value, text = by("target").value.trim(), to = by("destination").value.trim();
   if (!text) return "";
-  let out = k + ":" + idOf(text, names[k === "stage" ? "country" : k] || []);
-  if (k === "stage") out += "/" + stage.value;
-  if (k === "country" && destination.value.trim()) out += ":" + idOf(destination.value, names.destination);
-  const part = Number(share.value);
-  if (!(part > 0 && part <= 100)) throw new Error("The part lost is over 0 and at most 100 %.");
+  let out = k + ":" + idOf(text, rows(k));
+  if (k === "stage") out += "/" + by("stage").value;
+  if (k === "country" && to) out += ":" + idOf(to, names.destination);
+  const part = Number(by("share").value);
+  if (!(part > 0 && part <= 100)) throw new Error(say("builder.part_wrong"));
   if (part < 100) out += "@" + String(Math.round(part * 1e6) / 1e8);
-  const chosen = TICKS.filter(t => t.checked).map(t => t.value);
+  const chosen = ticks.filter(t => t.checked).map(t => t.value);
   if (chosen.length) out += "/" + chosen.join(",");
   return out;
 }
 
-function add(text) {
-  if ([...halts.querySelectorAll("input")].some(i => i.value === text)) return;
-  const item = document.createElement("li"), code = document.createElement("code"), input = document.createElement("input"), remove = document.createElement("button");
-  code.textContent = text;
-  input.type = "hidden"; input.name = "halt"; input.value = text;
-  remove.type = "button"; remove.textContent = "×"; remove.setAttribute("aria-label", "Remove " + text);
-  item.append(code, input, remove);
-  halts.append(item);
+/* A spec taken apart again; null where it is none that the fields can hold. */
+function parts(text) {
+  const found = /^(\w+):([^:@/]+)(?::([^@/]+))?(?:\/(mine|separation|metal|magnet|recycling)(?=@|\/|$))?(?:@([\d.]+))?(?:\/([\w,]+))?(?:@([\d.]+))?$/.exec(text);
+  if (!found) return null;
+  let [, kind, target, destination, stage, share, filter, late] = found;
+  if (kind !== "stage" && stage) { filter = [stage, filter].filter(Boolean).join(","); stage = ""; }
+  return {kind, target, destination: destination || "", stage: stage || "", share: Number(share || late || 1), filter: filter ? filter.split(",") : []};
 }
 
+/* What a spec means, in words. */
+function meaning(text) {
+  const p = parts(text);
+  if (!p || !rows(p.kind).length) return "";
+  const values = {target: nameOf(p.kind, p.target), to: nameOf("destination", p.destination), stage: p.stage};
+  const what = say("builder.means." + p.kind + (p.kind === "country" && p.destination ? "_to" : ""), values);
+  const share = p.share < 1 ? say("builder.means_part", {percent: Math.round(p.share * 1e4) / 100}) : "";
+  return what + (p.filter.length ? say("builder.means_only", {list: p.filter.join(", ")}) : "") + share;
+}
+
+function make(tag, attributes, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+
+function add(text) {
+  if ([...by("halts").querySelectorAll("input[name=halt]")].some(i => i.value === text)) return;
+  const item = make("li", {}, make("code", {}, text), make("input", {type: "hidden", name: "halt", value: text}),
+    make("button", {type: "button", "data-do": "edit", "aria-label": say("builder.edit", {halt: text})}, "✎"),
+    make("button", {type: "button", "data-do": "remove", "aria-label": say("builder.remove", {halt: text})}, "×"));
+  const said = meaning(text);
+  if (said) item.append(make("span", {class: "meaning"}, said));
+  by("halts").append(item);
+}
+
+function clear() {
+  by("target").value = by("destination").value = "";
+  by("share").value = "100";
+  ticks.forEach(t => { t.checked = false; });
+}
+
+/* Take what the fields say into the list: true, false where they say nothing, null where they say what cannot be. */
 function take() {
+  const said = by("builder-said");
   said.textContent = "";
   try {
     const text = spec();
     if (!text) return false;
     add(text);
-    target.value = ""; destination.value = ""; share.value = "100";
-    TICKS.forEach(t => { t.checked = false; });
+    clear();
     return true;
   } catch (error) { said.textContent = error.message; return null; }
 }
 
-kind.addEventListener("change", show);
-halts.addEventListener("click", e => {
-  const button = e.target.closest("button");
-  if (button) { button.closest("li").remove(); kind.focus(); }
-});
-by("add-halt").addEventListener("click", () => {
-  if (take() === false) said.textContent = "Name a target first.";
-  target.focus();
-});
-form.addEventListener("submit", e => {
-  if (take() === null) { e.preventDefault(); return; }
-  if (!halts.children.length) {
-    e.preventDefault();
-    said.textContent = "Name what to halt first.";
-    target.focus();
-    return;
+function edit(text) {
+  const p = parts(text);
+  if (!p) return false;
+  by("kind").value = p.kind;
+  show();
+  by("target").value = p.target;
+  by("destination").value = p.destination;
+  if (p.stage) by("stage").value = p.stage;
+  by("share").value = String(Math.round(p.share * 1e6) / 1e4);
+  ticks.forEach(t => { t.checked = p.filter.includes(t.value); });
+  by("target").focus();
+  return true;
+}
+
+function unfold() {
+  const fold = form.closest("details");
+  if (fold) fold.open = true;
+}
+
+/* Whether a press on the map can be a halt here: its target is one that the layers know. */
+function takes(fields) {
+  if (!form || !form.isConnected) return false;
+  if (!fields.target) return names.destination.some(([id]) => id === fields.destination);
+  return rows(fields.kind).some(([id]) => id === fields.target);
+}
+
+/* Put what was pressed on the map into the builder; where only "to whom" is known, ask who. */
+function put(fields, button) {
+  unfold();
+  by("kind").value = fields.kind;
+  show();
+  if (fields.target) {
+    by("target").value = fields.target;
+    take();
+    by("builder-said").textContent = say("builder.added");
+    form.querySelector(".go").focus();
+  } else {
+    by("destination").value = fields.destination;
+    by("builder-said").textContent = say("builder.whose");
+    by("target").focus();
   }
-  const bloc = by("bloc");
-  if (bloc.value === "us-allies") bloc.disabled = true; // the address stays short
-  const go = form.querySelector(".go");
-  go.disabled = true; go.textContent = "Solving …";
-});
+  const popup = button.closest(".leaflet-popup");
+  if (popup && window.Atlas && window.Atlas.shown) window.Atlas.shown.drawings.forEach(d => d.map.closePopup());
+  form.scrollIntoView({block: "nearest"});
+}
+
+/* The address of what the form asks. */
+function address() {
+  const q = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (name && value && !(name === "bloc" && value === "us-allies")) q.append(name, value);
+  return "/map?" + q;
+}
+
+function start(go) {
+  open = go || open;
+  form = by("builder");
+  if (!form || form.dataset.ready) return;
+  form.dataset.ready = "yes";
+  names = JSON.parse(by("builder-names").textContent);
+  ticks = [...form.querySelectorAll(".ticks input")];
+  by("kind").addEventListener("change", show);
+  by("halts").addEventListener("click", e => {
+    const button = e.target.closest("button"), item = e.target.closest("li");
+    if (!button) return;
+    if (button.dataset.do !== "edit" || edit(item.querySelector("input").value)) item.remove();
+    if (button.dataset.do !== "edit") by("kind").focus();
+  });
+  by("add-halt").addEventListener("click", () => {
+    if (take() === false) by("builder-said").textContent = say("builder.target_first");
+    by("target").focus();
+  });
+  form.addEventListener("submit", e => {
+    if (take() === null) { e.preventDefault(); return; }
+    if (!by("halts").children.length && !form.querySelector("input[name=buyer]")) {
+      e.preventDefault();
+      by("builder-said").textContent = say("builder.halt_first");
+      by("target").focus();
+      return;
+    }
+    if (open) {
+      e.preventDefault();
+      open(address());
+      return;
+    }
+    if (by("bloc").value === "us-allies") by("bloc").disabled = true; // the address stays short
+    const button = form.querySelector(".go");
+    button.disabled = true;
+    button.textContent = say("builder.solving");
+  });
+  for (const item of by("halts").querySelectorAll("li")) {
+    const input = item.querySelector("input[name=halt]"), said = input && !item.querySelector(".meaning") ? meaning(input.value) : "";
+    if (said) item.append(make("span", {class: "meaning"}, said));
+  }
+  fill(by("destination-list"), names.destination);
+  show();
+}
+
 window.addEventListener("pageshow", () => { // back from a page: the form works again
-  const go = form.querySelector(".go");
-  go.disabled = false; go.textContent = "Show what happens"; by("bloc").disabled = false;
+  const button = form && form.querySelector(".go");
+  if (button && button.disabled) { button.disabled = false; button.textContent = say("builder.go"); by("bloc").disabled = false; }
 });
-fill(by("destination-list"), names.destination);
-show();
+window.AtlasBuilder = {start, put, takes, parts, meaning};
+start();
 })();

@@ -1,13 +1,18 @@
-// Tables of class "sortable" sort by a column when its head is pressed; numbers by their data-value.
+// Tables of class "sortable" sort by a column when its head is pressed; numbers by their data-value, else as they stand.
 "use strict";
-for (const table of document.querySelectorAll("table.sortable")) {
+window.sortTables = root => { for (const table of root.querySelectorAll("table.sortable:not([data-sorts])")) {
+  table.dataset.sorts = "yes";
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
   const value = (row, at) => {
     const cell = row.cells[at];
     if (!cell) return "";
     const given = cell.dataset.value;
-    if (given === undefined) return cell.textContent.trim();
+    if (given === undefined) {
+      const text = cell.textContent.trim(), figure = /^([+−-]?)([\d,]*\.?\d+)/.exec(text);
+      if (!cell.classList.contains("num") || !figure) return text;
+      return (figure[1] && figure[1] !== "+" ? -1 : 1) * Number(figure[2].replace(/,/g, ""));
+    }
     const number = Number(given);
     return given !== "" && !Number.isNaN(number) ? number : given;
   };
@@ -25,7 +30,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
-      const numeric = [...body.rows].some((row) => row.cells[at]?.dataset.value !== undefined);
+      const numeric = [...body.rows].some((row) => row.cells[at]?.dataset.value !== undefined || row.cells[at]?.classList.contains("num"));
       const now = head.getAttribute("aria-sort");
       const down = now ? now === "ascending" : numeric;  // the largest figure first
       heads.forEach((other) => other.removeAttribute("aria-sort"));
@@ -36,4 +41,5 @@ for (const table of document.querySelectorAll("table.sortable")) {
       body.append(...rows.map((r) => r[2]));
     });
   });
-}
+} };
+window.sortTables(document);
