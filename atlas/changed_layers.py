@@ -1,6 +1,9 @@
 """Layers as a scenario changes them: facilities, demand up or down, other priorities, other behaviour."""
 
 import dataclasses
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
 
 import geopandas as gpd
 import pandas as pd
@@ -10,7 +13,8 @@ from atlas.geo import CRS
 from atlas.layer_check import check_layers
 from atlas.layers import Layers
 from atlas.scenario import Scenario
-from atlas.schema import check_table
+from atlas.scenario_rows import shown
+from atlas.schema import Column, check_table
 
 
 def changed_layers(layers: Layers, scenario: Scenario) -> Layers:
@@ -50,12 +54,14 @@ def _facilities(layers: Layers, scenario: Scenario) -> gpd.GeoDataFrame:
             f"facility {n}: unknown column `{c}`; did you mean {', '.join(nearest(c, known)) or 'one of the layer'}?"
             for c in wrong
         ]
-        i = str(row.get("id", ""))
+        unfit = _unfit(row, layers.schema.of("facilities"))
+        problems += [f"facility {n}: {p}" for p in unfit]
+        i = str(row.get("id") or "")
         if not i:
             problems.append(f"facility {n}: expected an `id`")
-        if wrong or not i:
+        if wrong or unfit or not i:
             continue
-        given = {str(k): ";".join(map(str, v)) if isinstance(v, (list, tuple)) else str(v) for k, v in row.items()}
+        given = {str(k): _cell(v) for k, v in row.items()}
         if i in raw.index:
             for k, v in given.items():
                 raw.loc[i, k] = v
@@ -78,6 +84,39 @@ def _facilities(layers: Layers, scenario: Scenario) -> gpd.GeoDataFrame:
         raise BadInput([f"scenario facility: {f.text}" for f in findings])
     frame = typed.set_index("id").sort_index()
     return gpd.GeoDataFrame(frame, geometry=gpd.points_from_xy(frame["lon"], frame["lat"]), crs=CRS)
+
+
+# Type of a column -> what a scenario may give it, and in words. A number may come as text, as in the layer's own file.
+_GIVEN: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int, float, str), "a number"),
+    "float": ((int, float, str), "a number"),
+    "list": ((list, tuple, str), "a list of texts"),
+    "bool": ((bool, str), "yes or no"),
+    "date": ((str, dt.date), "a date"),
+}
+
+
+def _unfit(row: Mapping[str, Any], columns: Mapping[str, Column]) -> list[str]:
+    """Return what is wrong with the kinds of values in a row; an empty value (null) is left out."""
+    problems = []
+    for name, value in row.items():
+        if name not in columns or value is None:
+            continue
+        kind = columns[name].type
+        kinds, words = _GIVEN.get(kind, ((str,), "a text"))
+        good = isinstance(value, kinds) and (kind == "bool" or not isinstance(value, bool))
+        if good and isinstance(value, (list, tuple)):
+            good = all(isinstance(v, str) for v in value)
+        if not good:
+            problems.append(f"{name}: expected {words}, found {shown(value)}")
+    return problems
+
+
+def _cell(value: Any) -> str:
+    """Return a value as it would stand in the layer's file."""
+    if value is None:
+        return ""
+    return ";".join(value) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _as_text(table: pd.DataFrame) -> pd.DataFrame:

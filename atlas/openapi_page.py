@@ -18,7 +18,7 @@ def page_groups(document: Mapping[str, Any]) -> list[dict[str, Any]]:
             answer = op["responses"]["200"]
             kind = next(iter(answer["content"]))
             found[op["tags"][0]].append({
-                "id": op["operationId"], "method": method.upper(), "path": path, "summary": op["summary"],
+                "id": op["operationId"], "method": method.upper(), "path": path, "summary": words(op["summary"]),
                 "controls": [control(p) for p in own], "kind": kind.partition(";")[0],
                 "columns": answer["content"][kind].get("x-columns", []),
                 "example": example_address(path, own) if method == "get" else "",
@@ -30,6 +30,11 @@ def page_groups(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         for name, ops in found.items()
         if ops
     ]
+
+
+def words(text: str) -> list[tuple[bool, str]]:
+    """Return a text in pieces: (whether it stands between backticks, the piece)."""
+    return [(n % 2 == 1, piece) for n, piece in enumerate(text.split("`")) if piece]
 
 
 def control(parameter: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +52,7 @@ def control(parameter: Mapping[str, Any]) -> dict[str, Any]:
         kind = "date" if schema.get("format") == "date" else "text"
     value = parameter.get("example", "")
     return {
-        "name": parameter["name"], "where": parameter["in"], "about": parameter["description"], "kind": kind,
+        "name": parameter["name"], "where": parameter["in"], "about": words(parameter["description"]), "kind": kind,
         "options": options, "required": bool(parameter.get("required")),
         "values": [str(v) for v in value] if isinstance(value, list) else [str(value)] if value != "" else [],
         "default": str(schema["default"]) if "default" in schema else "",

@@ -12,7 +12,7 @@ from atlas.scenario_tables import MOST_COVER_DAYS, MOST_DRAW, MOST_PARAMETER, MO
 from atlas.way import MOST_SURCHARGE_USD_T
 from atlas.world import COMMODITIES
 
-DAY: Schema = nullable({"type": "string", "format": "date"})
+DAY: Schema = {"anyOf": [{"type": "string", "format": "date"}, {"enum": ["", None]}]}
 WORDS: Schema = nullable(TEXT)
 LIST: Schema = {"type": ["array", "string", "null"], "items": TEXT, "description": "a list, or one text with commas"}
 BUYER_ID: Schema = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,59}$"}
