@@ -26,8 +26,9 @@ from atlas.web_query import Query, parameters, single
 compares = Blueprint("compares", __name__)
 
 PARAMETERS = ("case", "bloc", "on", "view", "show")
+OF_MAPS = ("at",)  # where the maps look, lon,lat,zoom: kept by the script of the page
 SHOWN = ("values", "differences")
-MAP, EMBEDDED_MAP = "/map", "/map"
+MAP, EMBEDDED_MAP = "/map", "/embed/map"
 MOST_ROWS = 8  # of the form, where an address names too many cases
 CASE_LENGTH = 2_000  # characters: a case may hold many halts
 
@@ -87,7 +88,7 @@ class Ask:
 @compares.get("/compare")
 def compare_page() -> Response:
     """Show two to four cases side by side, or the form that asks for them."""
-    atlas, ask = _atlas(), _ask()
+    atlas, ask = _atlas(), _ask(OF_MAPS)
     if ask.all_problems:
         return _refused(ask, 400)
     if len(ask.cases) < LEAST:
@@ -183,12 +184,13 @@ def _checked() -> Ask:
     return ask
 
 
-def _ask() -> Ask:
-    """Return what the address asks; raises BadInput only for what no form could show."""
+def _ask(more: tuple[str, ...] = ()) -> Ask:
+    """Return what the address asks, `more` of it allowed; raises BadInput only for what no form could show."""
     atlas = _atlas()
     settings: Settings = dataclasses.replace(atlas.settings, max_text_length=CASE_LENGTH)
-    found = parameters(request, PARAMETERS, settings)
+    found = parameters(request, (*PARAMETERS, *more), settings)
     problems: list[str] = []
+    problems += [f"at: {a[:60]!r} is not longitude,latitude,zoom" for a in found.get("at", []) if not _is_place(a)]
     bloc, blocs = single(found, "bloc", "us-allies", problems), atlas.study.layers.bloc_names
     if bloc not in blocs:
         problems += UnknownName("bloc", bloc, nearest(bloc, blocs) or sorted(blocs)).problems
@@ -211,6 +213,15 @@ def _ask() -> Ask:
             case = dataclasses.replace(case, text=text, problems=(told,))
         cases.append(case)
     return Ask(tuple(cases), bloc, on, view, show, tuple(problems))
+
+
+def _is_place(text: str) -> bool:
+    """Return whether a text is longitude, latitude and zoom."""
+    try:
+        lon, lat, zoom = map(float, text.split(","))
+    except ValueError:
+        return False
+    return abs(lon) <= 360 and abs(lat) <= 90 and 0 <= zoom <= 22
 
 
 def _chosen(found: dict[str, list[str]], name: str, known: tuple[str, ...], default: str, problems: list[str]) -> str:

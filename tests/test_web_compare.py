@@ -94,6 +94,7 @@ def test_cases_are_solved_at_once(fake: FakeStudy) -> None:
         ("case=baseline&case=a:a&case=a:b&case=a:c&case=a:d", "5 cases: a comparison needs 2 to 4"),
         (f"{TWO}&bloc=us-alies", "unknown bloc 'us-alies'; nearest: us-allies"),
         (f"{TWO}&on=tomorrow", "on: 'tomorrow' is not a day like"),
+        (f"{TWO}&on=2024-13-01", "on: '2024-13-01' is not a day like"),
         (f"{TWO}&show=all", "unknown show 'all'"),
         (f"{TWO}&view=chnge", "unknown view 'chnge'; nearest: change"),
     ],
@@ -205,3 +206,9 @@ def test_a_known_case_is_a_case_without_a_script(client: Any) -> None:
     both = client.get("/compare?case=passage:suez&case=&case=&case=&case=scenario:china-cuts-off-allies")
     assert both.status_code == 200
     assert 'class="figures"' in both.text
+
+
+@pytest.mark.parametrize(("at", "status"), [("60,12,4", 200), ("60,12", 400), ("nan,12,4", 400), ("a,b,c", 400)])
+def test_where_the_maps_look_is_checked(client: Any, at: str, status: int) -> None:
+    assert client.get(f"/compare?{TWO}&at={at}").status_code == status
+    assert client.get(f"/api/compare?{TWO}&at={at}").status_code == 400, "figures look nowhere"

@@ -119,23 +119,30 @@ const frames = Array.from(document.querySelectorAll("#map-list iframe"));
 const views = Array.from(document.querySelectorAll("#views button"));
 const maps = new Map(); // frame -> what draws in it: {map, show}
 let view = (views.find(b => b.getAttribute("aria-pressed") === "true") || {dataset: {view: "change"}}).dataset.view;
-let leader = null;
+/* Where all maps look: [centre, zoom], from the address or from the map that was moved last. */
+const kept = (new URL(window.location.href).searchParams.get("at") || "").split(",").map(Number);
+let at = kept.length === 3 && kept.every(Number.isFinite) ? [{lat: kept[1], lng: kept[0], wrap() { return this; }}, kept[2]] : null;
+let leader = null, waiting = 0;
 
-/* The drawing of a frame: the page inside names it, whichever map it is. */
+/* The map of a frame, once it stands: {map, show, state}. */
 function drawing(frame) {
-  try {
-    const inside = frame.contentWindow;
-    const name = Object.keys(inside).find(k => /^atlas_data_\d+$/.test(k));
-    return name ? inside[name] : null;
-  } catch { return null; }
+  const inside = frame.contentWindow;
+  return inside && inside.Atlas ? inside.Atlas.shown || null : null;
 }
 
 function follow(from) {
   if (leader && leader !== from) return;
   leader = from;
   const of = maps.get(from).map;
+  at = [of.getCenter(), of.getZoom()];
   for (const [frame, other] of maps) if (frame !== from) other.map.setView(of.getCenter(), of.getZoom(), {animate: false});
   leader = null;
+  if (!maps.get(from).touched) return; // a window that grew is no choice of its reader
+  window.clearTimeout(waiting);
+  waiting = window.setTimeout(() => {
+    const c = at[0].wrap();
+    keep("at", [c.lng.toFixed(3), c.lat.toFixed(3), String(Math.round(at[1] * 100) / 100)].join(","), "");
+  }, 300);
 }
 
 function paint(frame) {
@@ -154,9 +161,9 @@ function show(frame) {
 function stands(frame) {
   const drawn = drawing(frame);
   if (!drawn || !drawn.map) return;
-  const first = maps.size === 0 ? null : maps.values().next().value.map;
+  if (!at && maps.size) at = [maps.values().next().value.map.getCenter(), maps.values().next().value.map.getZoom()];
   maps.set(frame, drawn);
-  if (first) drawn.map.setView(first.getCenter(), first.getZoom(), {animate: false});
+  if (at) drawn.map.setView(at[0], at[1], {animate: false});
   drawn.map.on("move zoom", () => follow(frame));
   show(frame);
   paint(frame);
