@@ -21,7 +21,7 @@ SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
     ("solver_process", True, "", "whether a server solves in a process of its own, which may die without it"),
     ("solve_slots", 2, "", "solves that run at once in a server; more wait"),
     ("solve_queue", 8, "", "solves that may wait in a server; more are refused with 503"),
-    ("solve_wait_s", 8.0, "s", "a new answer that would wait longer than this is refused with 503; 0: no limit"),
+    ("solve_wait_s", 6.0, "s", "a new answer that would wait longer than this is refused with 503; 0: no limit"),
     ("solves_per_minute", 240, "", "new answers an address may ask for in a minute; more get 429; 0: no limit"),
     ("cache_bytes", 60_000_000, "bytes", "answers a running server keeps packed; the oldest go first"),
     ("request_time_limit_s", 75.0, "s", "time after which a request gets 504; what it makes is kept; 0: no limit"),
@@ -38,6 +38,7 @@ SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
     ("workers", 0, "", "processes for work of many solves; 0: as many as there are cores"),
     ("job_slots", 2, "", "pieces of long work that a server does at once; more wait"),
     ("job_queue", 8, "", "pieces of long work that may wait in a server; more are refused with 503"),
+    ("jobs_per_asker", 4, "", "unfinished pieces of long work of one browser; more get 429; 0: no limit"),
     ("jobs_kept", 24, "", "results of long work that a server remembers"),
     ("job_wait_s", 600.0, "s", "how long a program's request waits for long work before it is told to ask again"),
     ("cache_dir", "", "", "where the calibrated year and local roads are kept; empty: the user's cache; off: nowhere"),
@@ -66,7 +67,7 @@ class Settings:
     solver_process: bool = True
     solve_slots: int = 2
     solve_queue: int = 8
-    solve_wait_s: float = 8.0
+    solve_wait_s: float = 6.0
     solves_per_minute: int = 240
     cache_bytes: int = 60_000_000
     request_time_limit_s: float = 75.0
@@ -83,6 +84,7 @@ class Settings:
     workers: int = 0
     job_slots: int = 2
     job_queue: int = 8
+    jobs_per_asker: int = 4
     jobs_kept: int = 24
     job_wait_s: float = 600.0
     cache_dir: str = ""

@@ -38,10 +38,17 @@ _BASEMAPS: OrderedDict[str, Json] = OrderedDict()  # by digest of the layers: si
 
 def json_text(value: Any) -> str:
     """Return strict JSON that may stand inside a script element: no NaN, no `<`, `>`, `&` or line separators."""
-    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:
+        text = _strict(value)  # plain types already, as the data of most pages are
+    except (TypeError, ValueError):
+        text = _strict(_finite(value))
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _strict(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
