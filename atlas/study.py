@@ -260,15 +260,19 @@ class Study:
                     self._solved.popitem(last=False)
             return self._solved[question.key]
 
+    def changed(self, q: Scenario, *, buyers_only: bool = False) -> Ground:
+        """Return the world of this year as a question changes it, nothing halted yet; see `stage.ground_of`."""
+        stands = (self.layers, self.year, self.router, self.calibration, self.blocs, self._added)
+        return ground_of(*stands, q, buyers_only=buyers_only)
+
     def _solve_question(self, q: Scenario) -> tuple[Solved, Solved, tuple[str, ...]]:
-        stands = (self.layers, self.year, self.router, self.calibration, self.blocs, self._added, q)
         ground, before, baseline = self.ground, self.before, self.baseline
         if changes_the_world(q):
-            ground = ground_of(*stands)
+            ground = self.changed(q)
             before = self._solve_open(ground)
         if q.buyers or q.contracts:
             # A buyer is in both states, so the baseline is that of the world with it and nothing else.
-            alone = ground_of(*stands, buyers_only=True)
+            alone = self.changed(q, buyers_only=True)
             baseline = self._read(alone.stage, self._solve_open(alone))
         ground = with_stocks(ground, q, ground.stage.router.tariff_usd_t)
         frame = ground.stage.frame(ground.calibration)

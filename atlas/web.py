@@ -20,14 +20,17 @@ from atlas.config import settings as read_settings
 from atlas.solver_process import use_process
 from atlas.web_answers import Answers
 from atlas.web_api import JSON_TYPE, api
+from atlas.web_buyer import buyers
 from atlas.web_chokepoints import chokepoints
 from atlas.web_compare import compares
 from atlas.web_concentration import concentrations
 from atlas.web_documents import Document, Kept
 from atlas.web_errors import failure
+from atlas.web_explore import explore
 from atlas.web_frontier import frontiers
 from atlas.web_headers import guard
 from atlas.web_jobs import Jobs
+from atlas.web_jobs_pages import job_pages
 from atlas.web_layers import layers_api
 from atlas.web_limits import Answer, Rates, TimeLimit, check_site
 from atlas.web_log import AccessLog, set_up, text
@@ -39,6 +42,7 @@ from atlas.web_pages import error_page, pages
 from atlas.web_projects import fixing
 from atlas.web_route import routes
 from atlas.web_scenarios import scenarios
+from atlas.web_search import searching
 from atlas.web_server import SPARE_THREADS, Server, settle_memory, stopped_by_signals, waitress_options
 from atlas.web_trace import tracing
 from atlas.web_validate import accuracy
@@ -147,6 +151,10 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     app.register_blueprint(fixing)
     app.register_blueprint(concentrations)
     app.register_blueprint(compares)
+    app.register_blueprint(explore)
+    app.register_blueprint(searching)
+    app.register_blueprint(buyers)
+    app.register_blueprint(job_pages)
 
     @app.get("/static/<digest>/<path:name>")
     def static_file(digest: str, name: str) -> Response:

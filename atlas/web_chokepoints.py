@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, request
@@ -49,7 +49,7 @@ from atlas.render_data import json_text
 from atlas.singles import Singles, singles
 from atlas.web_answers import Document
 from atlas.web_api import GEOJSON_TYPE, JSON_TYPE
-from atlas.web_jobs import PATIENCE_S, Job, page_of, result_of
+from atlas.web_jobs import CANCELLED, PATIENCE_S, Job, asked_job, page_of, result_of
 from atlas.web_pages import html_document, nav
 from atlas.web_query import parameters, single
 
@@ -120,7 +120,6 @@ def chokepoints_page() -> Response:
     atlas, ask = _atlas(), _asked()
     if not request.query_string and not _is_known():
         return _start(ask)
-    title = f"What costs {ask.bloc} most to lose"
 
     def make(found: Any) -> Document:
         if ask.alone and not isinstance(found, Ranking):  # the solves ended while the page was waiting
@@ -128,9 +127,22 @@ def chokepoints_page() -> Response:
         return atlas.answers.documents.get(("chokepoints", "page", ask), lambda: _drawn(ask, found))
 
     job = _job(ask)
-    if ask.alone and job.finished(PATIENCE_S):
+    if ask.alone and job.finished(PATIENCE_S) and job.state != CANCELLED:
         job = _ranking(ask, job.result)
-    return page_of(job, title, HERE, make)
+    return page_of(job, _title(ask), HERE, make)
+
+
+def begin_chokepoints() -> tuple[Job, str]:
+    """Return the work that the address asks for, and its title."""
+    ask = _asked()
+    return _job(ask), _title(ask)
+
+
+def _title(ask: Ask) -> str:
+    if ask.cut is not None:
+        return f"The fewest things that take {ask.bloc} below {100 * ask.cut:g} % of its demand"
+    together = {2: ", two at a time", 3: ", three at a time"}.get(ask.size, "")
+    return f"What costs {ask.bloc} most to lose{together}"
 
 
 @chokepoints.get("/api/chokepoints")
@@ -236,19 +248,19 @@ def _cut(text: str, problems: list[str]) -> float | None:
 
 def _job(ask: Ask) -> Job:
     """Return the work that answers; singles are one piece for all blocs and elements."""
-    atlas = _atlas()
-    study = atlas.study
-    key: Hashable = SINGLES
+    study = _atlas().study
+    kind, key = "singles", cast(Hashable, SINGLES)
     work: Callable[[Any], Any]
     if ask.cut is not None:
-        key, cut = ("chokepoints", "cut", ask.bloc, ask.element, ask.kinds, ask.cut), ask.cut
+        kind, cut = "cut", ask.cut
+        key = ("chokepoints", "cut", ask.bloc, ask.element, ask.kinds, ask.cut)
 
         def work(progress: Any) -> MinimumCut:
             asked = question(study, ask.bloc, ask.element, ask.kinds, cut=True)
             return minimum_cut(study, asked, cut, progress=_searching(progress))
 
     elif ask.size > 1:
-        key = ("chokepoints", "sets", ask.bloc, ask.element, ask.kinds, ask.size)
+        kind, key = "sets", ("chokepoints", "sets", ask.bloc, ask.element, ask.kinds, ask.size)
 
         def work(progress: Any) -> WorstSets:
             asked = question(study, ask.bloc, ask.element, ask.kinds)
@@ -259,8 +271,7 @@ def _job(ask: Ask) -> Job:
         def work(progress: Any) -> Singles:
             return singles(study, progress)
 
-    job: Job = atlas.jobs.get(key, work)
-    return job
+    return asked_job(kind, key, work)
 
 
 def _ranking(ask: Ask, found: Singles) -> Job:
@@ -273,8 +284,7 @@ def _ranking(ask: Ask, found: Singles) -> Job:
         found.table(look)
         return Ranking(found, look)
 
-    job: Job = _atlas().jobs.get(("chokepoints", "ranking", ask.bloc, ask.element, ask.commodity), work)
-    return job
+    return asked_job("ranking", ("chokepoints", "ranking", ask.bloc, ask.element, ask.commodity), work, quick=True)
 
 
 def _result(ask: Ask) -> Any:

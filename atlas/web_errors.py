@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from werkzeug.exceptions import HTTPException
 
-from atlas.errors import AtlasError, BadInput, NoAnswer, SolverFailure, SolverTimeUp, UnknownName
+from atlas.errors import AtlasError, BadInput, Cancelled, NoAnswer, SolverFailure, SolverTimeUp, UnknownName
 
 
 class NotFound(UnknownName):
@@ -39,6 +39,7 @@ STATUS: tuple[tuple[type[Exception], int], ...] = (
     (CrossSite, 403),
     (TooMany, 429),
     (Overload, 503),
+    (Cancelled, 503),  # the server is stopping, or others took the work back: it can be asked for again
     (TimeUp, 504),
     (BadInput, 400),
     (SolverTimeUp, 504),

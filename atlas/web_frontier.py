@@ -18,7 +18,7 @@ from atlas.render_frontier import NARROW, WIDE, frontier_plot, panels, worth_plo
 from atlas.shadow import TOP, TOP_MOST, UNIT_OF, Worth, worth
 from atlas.web_answers import Document
 from atlas.web_formats import csv_document, json_document
-from atlas.web_jobs import page_of, result_of
+from atlas.web_jobs import Job, asked_job, page_of, result_of
 from atlas.web_pages import html_document, nav
 from atlas.web_query import parameters, single
 from atlas.world import STAGES
@@ -70,6 +70,12 @@ def frontier_page() -> Response:
     return page_of(job, f"Frontier of {ask.bloc}", "/frontier", make)
 
 
+def begin_frontier() -> tuple[Job, str]:
+    """Return the work of the frontier that the address asks for, and its title."""
+    ask = _frontier_ask()
+    return _frontier_job(ask), f"Frontier of {ask.bloc}"
+
+
 @frontiers.get("/api/frontier")
 def frontier_json() -> Response:
     """Return what `atlas frontier --json` prints."""
@@ -99,6 +105,11 @@ def worth_page() -> Response:
         )  # fmt: skip
 
     return page_of(job, "What one more tonne is worth", "/worth", make)
+
+
+def begin_worth() -> tuple[Job, str]:
+    """Return the work on what a tonne is worth that the address asks for, and its title."""
+    return _worth_job(_worth_ask(WORTH_HALT)), "What one more tonne is worth"
 
 
 @frontiers.get("/api/worth")
@@ -182,22 +193,22 @@ def _number(text: str, name: str, low: int, high: int, problems: list[str]) -> i
     return low
 
 
-def _frontier_job(ask: Ask) -> Any:
+def _frontier_job(ask: Ask) -> Job:
     atlas = _atlas()
 
     def make(progress: Any) -> Frontier:
         return frontier(atlas.study, ask.bloc, ask.element, ask.halts, ask.number, progress, ask.trusted, ask.since)
 
-    return atlas.jobs.get(("frontier", ask), make)
+    return asked_job("frontier", ("frontier", ask), make)
 
 
-def _worth_job(ask: Ask) -> Any:
+def _worth_job(ask: Ask) -> Job:
     atlas = _atlas()
 
     def make(progress: Any) -> Worth:
         return worth(atlas.study, ask.halts, ask.bloc, ask.stages, ask.number, progress)
 
-    return atlas.jobs.get(("worth", ask), make)
+    return asked_job("worth", ("worth", ask), make)
 
 
 def _sent(document: Document) -> Response:

@@ -21,8 +21,8 @@ __all__ = ["FINDINGS", "PAGES", "PRESETS", "error_page", "html_document", "nav",
 
 # address, text of templates/text/en/frame.toml
 PAGES = (
-    ("/", "atlas"), ("/compare", "compare"), ("/chokepoints", "findings"), ("/route", "routes"),
-    ("/validate", "accuracy"), ("/data", "data"), ("/about", "about"),
+    ("/", "atlas"), ("/facilities", "explore"), ("/compare", "compare"), ("/buyer", "buyer"), ("/chokepoints", "findings"), ("/route", "routes"),
+    ("/validate", "accuracy"), ("/jobs", "jobs"), ("/data", "data"), ("/about", "about"),
 )  # fmt: skip
 FINDINGS = ("/chokepoints", "/trace", "/frontier", "/fixes", "/worth", "/concentration")
 

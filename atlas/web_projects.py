@@ -13,7 +13,7 @@ from atlas.render import environment
 from atlas.render_projects import page_parts
 from atlas.web_answers import Document
 from atlas.web_formats import csv_document, json_document
-from atlas.web_jobs import page_of, result_of
+from atlas.web_jobs import Job, asked_job, page_of, result_of
 from atlas.web_pages import html_document, nav
 from atlas.web_query import parameters, single
 from atlas.world import CALIBRATED_YEAR
@@ -21,6 +21,7 @@ from atlas.world import CALIBRATED_YEAR
 fixing = Blueprint("fixing", __name__)
 
 PARAMETERS = ("halt", "bloc", "by", "budget", "all")
+HALT_MISSING = "halt: expected at least one, such as halt=country:CHN/magnet"
 LAST_YEAR = 2050
 MOST_MUSD = 1_000_000.0
 # title, halts, what is asked besides; shown where the layers know the names
@@ -64,6 +65,14 @@ def fixes_page() -> Response:
     return page_of(_job(ask), "What would fix it", "/fixes", make)
 
 
+def begin_fixes() -> tuple[Job, str]:
+    """Return the work on what would fix it that the address asks for, and its title."""
+    ask = _ask()
+    if not ask.halts:
+        raise BadInput(HALT_MISSING)
+    return _job(ask), "What would fix it"
+
+
 @fixing.get("/api/fixes")
 def fixes_json() -> Response:
     """Return what `atlas fixes --json` prints."""
@@ -80,7 +89,7 @@ def _found() -> Fixes:
     """Return the result for a program, which must name a halt."""
     ask = _ask()
     if not ask.halts:
-        raise BadInput("halt: expected at least one, such as halt=country:CHN/magnet")
+        raise BadInput(HALT_MISSING)
     made: Fixes = result_of(_job(ask))
     return made
 
@@ -127,7 +136,7 @@ def _budget(text: str, problems: list[str]) -> float | None:
     return value
 
 
-def _job(ask: Ask) -> Any:
+def _job(ask: Ask) -> Job:
     atlas = _atlas()
 
     def make(progress: Any) -> Fixes:
@@ -137,7 +146,7 @@ def _job(ask: Ask) -> Any:
             progress=progress,
         )  # fmt: skip
 
-    return atlas.jobs.get(("fixes", ask), make)
+    return asked_job("fixes", ("fixes", ask), make)
 
 
 def _start(ask: Ask) -> Document:

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +12,16 @@ from urllib.parse import unquote_to_bytes
 from flask import Request
 
 from atlas.config import Settings
-from atlas.errors import BadInput, nearest
+from atlas.errors import BadInput, fold, nearest
 from atlas.render import MAP_VIEWS
 from atlas.scenario_rows import texts
 from atlas.web_errors import TooLarge
 
 MAX_DEPTH = 20
 MAX_PARAMETERS = 200
+BUYER_PARTS = ("id", "lon", "lat", "sector", "grade", "tonnes", "cover_days")
+BUYER_NUMBERS = ("lon", "lat", "tonnes", "cover_days")
+MOST_BUYERS = 10  # in one address
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,63 @@ class Query:
     view: str = "change"
     scenario: Mapping[str, Any] | None = None
     named: str = ""
+    buyers: tuple[str, ...] = ()
 
     @property
     def mapping(self) -> Mapping[str, Any] | None:
-        """The scenario with the opened passages in it."""
-        if not self.opened:
+        """The scenario with the opened passages and the buyers in it."""
+        if not self.opened and not self.buyers:
             return self.scenario
         mine = dict(self.scenario or {})
-        return {**mine, "open": [*texts(mine.get("open")), *self.opened]}
+        if self.opened:
+            mine["open"] = [*texts(mine.get("open")), *self.opened]
+        for table, rows in buyer_rows(self.buyers).items():
+            there = mine.get(table, [])
+            if rows and isinstance(there, list):  # what is no list is for the scenario to refuse
+                mine[table] = [*there, *rows]
+        return mine
+
+
+def buyer_rows(given: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of a scenario that buyers in an address stand for: `buyer`, and `contract` for their suppliers.
+
+    Each text is `id or name,lon,lat,sector,grade,tonnes[,cover_days][,PLANT:TONNES]...`. What the names and numbers
+    must be is for the scenario to say; raises BadInput where a text has too few or too many parts.
+    """
+    buyers: list[dict[str, Any]] = []
+    contracts: list[dict[str, Any]] = []
+    problems: list[str] = []
+    least, most = len(BUYER_PARTS) - 1, len(BUYER_PARTS)
+    for n, text in enumerate(given, 1):
+        parts = [p.strip() for p in text.split(",")]
+        plain = [p for p in parts if ":" not in p]
+        if not least <= len(plain) <= most or any(":" in p for p in parts[: len(plain)]) or not plain[0]:
+            problems.append(
+                f"buyer {n}: {text[:80]!r}: expected {','.join(BUYER_PARTS[:-1])}[,{BUYER_PARTS[-1]}]"
+                "[,PLANT:TONNES], such as stuttgart-works,9.18,48.78,automotive_other,SH,300"
+            )
+            continue
+        row: dict[str, Any] = {
+            k: _number(p) if k in BUYER_NUMBERS else p for k, p in zip(BUYER_PARTS, plain, strict=False)
+        }
+        row["id"] = re.sub(r"[^a-z0-9-]+", "-", fold(row["id"])).strip("-")[:60]
+        buyers.append(row)
+        for plant, _, tonnes in (p.partition(":") for p in parts[len(plain) :]):
+            contracts.append(
+                {"buyer": row["id"], "supplier": plant.strip(), "commodity": "magnet", "grade": row["grade"],
+                 "tonnes": _number(tonnes.strip())}
+            )  # fmt: skip
+    if problems:
+        raise BadInput(problems)
+    return {"buyer": buyers, "contract": contracts}
+
+
+def _number(text: str) -> float | str:
+    """Return a number where a text is one; the scenario refuses what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def parameters(request: Request, known: Iterable[str], settings: Settings) -> dict[str, list[str]]:
@@ -98,8 +151,15 @@ def single(found: Mapping[str, list[str]], name: str, default: str, problems: li
 
 def halt_query(request: Request, settings: Settings, *, more: Iterable[str] = ()) -> Query:
     """Return what halt, scenario, bloc, on, open (and view) say; raises BadInput."""
-    found = parameters(request, ("halt", "scenario", "bloc", "on", "open", *more), settings)
+    found = parameters(request, ("halt", "scenario", "bloc", "on", "open", "buyer", *more), settings)
     problems: list[str] = []
+    buyers = tuple(found.get("buyer", ()))
+    try:
+        if len(buyers) > MOST_BUYERS:
+            raise BadInput(f"{len(buyers)} buyers: expected {MOST_BUYERS} at most")
+        buyer_rows(buyers)
+    except BadInput as error:
+        problems += error.problems
     halts = found.get("halt", [])
     if len(halts) > settings.max_halts:
         raise BadInput(f"{len(halts)} halts: expected {settings.max_halts} at most")
@@ -112,7 +172,7 @@ def halt_query(request: Request, settings: Settings, *, more: Iterable[str] = ()
             problems.append(f"unknown view {v[:60]!r}; nearest: {', '.join(near)}")
     named = single(found, "scenario", "", problems)
     bloc = single(found, "bloc", "us-allies", problems)
-    query = Query(tuple(halts), bloc, on, tuple(found.get("open", ())), views[0], named=named)
+    query = Query(tuple(halts), bloc, on, tuple(found.get("open", ())), views[0], named=named, buyers=buyers)
     if problems:
         raise BadInput(problems)
     return query
@@ -174,7 +234,7 @@ def scenario_body(request: Request, settings: Settings) -> Query:
     count = scenario.get("halt")
     if isinstance(count, list) and len(count) + len(asked.halts) > settings.max_halts:
         raise BadInput(f"{len(count) + len(asked.halts)} halts: expected {settings.max_halts} at most")
-    return Query(asked.halts, asked.bloc, asked.on, asked.opened, asked.view, scenario)
+    return Query(asked.halts, asked.bloc, asked.on, asked.opened, asked.view, scenario, buyers=asked.buyers)
 
 
 def _kind(value: Any) -> str:
