@@ -1,5 +1,6 @@
 """The halt builder of the pages: its form, what can be named in it, ready halts and the scenarios of the layers."""
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ PRESETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("The border of Myanmar and China closes", ("border:CHN-MMR",)),
 )
 
+_QUESTION = re.compile(r"\AQuestion \d+ of docs/questions\.md\.\s+")
 _LOCK = threading.Lock()
 _NAMES: OrderedDict[str, Markup] = OrderedDict()  # by digest of the layers: hundreds of names, the same for every page
 
@@ -62,12 +64,13 @@ def halt_builder(
 def stories() -> list[dict[str, Any]]:
     """Return the scenarios of the layers as they are told of, each with the first sentence of its note as `line`."""
     answers = _atlas().answers
-    return [told | {"line": _first(told["note"])} for told in (about(n, answers) for n in answers.scenarios)]
+    found = (about(name, answers) for name in answers.scenarios)
+    return [told | {"line": _first(told["note"]), "note": _QUESTION.sub("", told["note"])} for told in found]
 
 
 def _first(note: str) -> str:
-    """Return the first sentence of a note, on one line."""
-    line = " ".join(note.split())
+    """Return the first sentence of a note, on one line, without the question it belongs to."""
+    line = _QUESTION.sub("", " ".join(note.split()))
     end = line.find(". ")
     return line if end < 0 else line[: end + 1]
 

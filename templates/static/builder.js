@@ -94,6 +94,7 @@ function clear() {
 function take() {
   const said = by("builder-said");
   said.textContent = "";
+  delete said.dataset.good;
   try {
     const text = spec();
     if (!text) return false;
@@ -138,6 +139,7 @@ function put(fields, button) {
     by("target").value = fields.target;
     take();
     by("builder-said").textContent = say("builder.added");
+    by("builder-said").dataset.good = "yes";
     form.querySelector(".go").focus();
   } else {
     by("destination").value = fields.destination;
@@ -198,6 +200,11 @@ function start(go) {
   }
   fill(by("destination-list"), names.destination);
   show();
+  const jump = by("to-builder"); // on a phone the form lies under the map
+  if (jump) {
+    jump.onclick = e => { e.preventDefault(); unfold(); form.scrollIntoView({block: "start"}); by("kind").focus({preventScroll: true}); };
+    new IntersectionObserver(seen => { if (form.isConnected) jump.hidden = seen[seen.length - 1].isIntersecting; }).observe(form);
+  }
 }
 
 window.addEventListener("pageshow", () => { // back from a page: the form works again
