@@ -21,8 +21,9 @@ __all__ = ["FINDINGS", "PAGES", "PRESETS", "error_page", "html_document", "nav",
 
 # address, text of templates/text/en/frame.toml
 PAGES = (
-    ("/", "atlas"), ("/facilities", "explore"), ("/compare", "compare"), ("/buyer", "buyer"), ("/chokepoints", "findings"), ("/route", "routes"),
-    ("/validate", "accuracy"), ("/jobs", "jobs"), ("/data", "data"), ("/about", "about"),
+    ("/", "atlas"), ("/facilities", "explore"), ("/compare", "compare"), ("/buyer", "buyer"),
+    ("/chokepoints", "findings"), ("/route", "routes"), ("/validate", "accuracy"), ("/jobs", "jobs"),
+    ("/data", "data"), ("/about", "about"),
 )  # fmt: skip
 FINDINGS = ("/chokepoints", "/trace", "/frontier", "/fixes", "/worth", "/concentration")
 

@@ -3,6 +3,7 @@
 "use strict";
 const root = document.documentElement, KEY = "atlas-theme";
 root.classList.add("scripted");
+const home = (document.currentScript.src || "").replace(/frame\.js.*$/, ""); // "" where it stands in the page itself
 
 function kept() { try { return window.localStorage.getItem(KEY); } catch { return null; } } // storage may be switched off
 const chosen = kept();
@@ -39,7 +40,16 @@ window.say = function (key, values) {
 };
 
 document.addEventListener("DOMContentLoaded", () => {
-  const theme = document.getElementById("theme"), menu = document.getElementById("menu");
+  const theme = document.getElementById("theme"), menu = document.getElementById("menu"), search = document.getElementById("search");
+  if (search && home) { // what answers as one types is fetched when the box is first used
+    search.addEventListener("focus", () => {
+      const style = document.createElement("link"), script = document.createElement("script");
+      style.rel = "stylesheet";
+      style.href = home + "search.css";
+      script.src = home + "search.js";
+      document.head.append(style, script);
+    }, {once: true});
+  }
   if (theme) {
     theme.hidden = false;
     theme.setAttribute("aria-pressed", String(isDark()));
