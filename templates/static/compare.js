@@ -158,9 +158,16 @@ function show(frame) {
   if (drawn && inside.querySelector("[data-show]")) drawn.show(view);
 }
 
+/* Title, sentence and buttons of a frame stand in this page already: all its room is for the map. */
+function bare(frame, map) {
+  for (const part of frame.contentDocument.querySelectorAll(".lead, .bar, .skip")) part.hidden = true;
+  map.invalidateSize({animate: false});
+}
+
 function stands(frame) {
   const drawn = drawing(frame);
   if (!drawn || !drawn.map) return;
+  bare(frame, drawn.map);
   if (!at && maps.size) at = [maps.values().next().value.map.getCenter(), maps.values().next().value.map.getZoom()];
   maps.set(frame, drawn);
   if (at) drawn.map.setView(at[0], at[1], {animate: false});
