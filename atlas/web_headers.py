@@ -26,6 +26,7 @@ def guard(response: Response, request: Request) -> None:
     response.headers.setdefault("Content-Security-Policy", CLOSED_POLICY)
     if request.is_secure:
         response.headers.setdefault("Strict-Transport-Security", HTTPS_ONLY)
-    if request.path.startswith(EMBEDDED) and response.status_code == 200:
+    # What is known already (304) has its headers renewed in the browser, so it counts as the page itself.
+    if request.path.startswith(EMBEDDED) and response.status_code in (200, 304):
         del response.headers["X-Frame-Options"]
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"

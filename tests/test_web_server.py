@@ -262,10 +262,14 @@ def test_pages_for_other_sites_are_not_forbidden_to_be_shown_there(study: FakeSt
             Document.of("<p>x</p>", "text/html", (("Content-Security-Policy", policy),))
         )
 
-    headers = client_of(app).get("/embed/test").headers
-    assert headers["Content-Security-Policy"] == policy
-    assert "X-Frame-Options" not in headers
-    assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    client = client_of(app)
+    first = client.get("/embed/test")
+    known = client.get("/embed/test", headers={"If-None-Match": first.headers["ETag"]})
+    assert known.status_code == 304
+    for headers in (first.headers, known.headers):
+        assert headers["Content-Security-Policy"] == policy
+        assert "X-Frame-Options" not in headers
+        assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert client_of(app).get("/embed/other").headers["X-Frame-Options"] == "SAMEORIGIN", (
         "a refusal is no page to embed"
     )
@@ -440,6 +444,20 @@ def test_a_slow_client_holds_nobody_up(study: FakeStudy) -> None:
         start = time.monotonic()
         assert urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz", timeout=5).status == 200
         assert time.monotonic() - start < 2
+        for line in lines:
+            line.close()
+
+
+def test_who_does_not_read_holds_nobody_up(study: FakeStudy) -> None:
+    with served(study, solve_slots=1, solve_queue=0) as (server, app):
+        large = Document.of(os.urandom(17_000_000), "application/octet-stream")
+        app.add_url_rule("/large", "large", lambda: app.extensions["atlas"].send(large))
+        lines = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(9)]
+        assert len(lines) > len(server.dispatcher.threads)
+        for line in lines:
+            line.sendall(3 * b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")  # one after another on one line
+        time.sleep(0.5)
+        assert urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz", timeout=5).status == 200
         for line in lines:
             line.close()
 
