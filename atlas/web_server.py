@@ -44,8 +44,8 @@ def waitress_options(settings: Settings) -> dict[str, Any]:
         "backlog": min(settings.max_connections, 1024),
         "channel_timeout": max(1, round(settings.idle_timeout_s)),  # whole seconds; `Listener` keeps the very limit
         "cleanup_interval": 5,
-        # The largest layer is beyond the usual 16 MB: a client that reads it slowly must not hold a thread up. What waits
-        # to be read lies in a temporary file.
+        # The largest layer is beyond the usual 16 MB: whoever reads it slowly must not hold a thread up. What waits to
+        # be read lies in a temporary file.
         "outbuf_high_watermark": 1 << 30,
         "asyncore_use_poll": True,  # `select` ends at 1024 open files
         "clear_untrusted_proxy_headers": settings.trusted_proxies == 0,
