@@ -24,7 +24,7 @@ GROUPS: dict[str, tuple[str, str]] = {
 }
 SHORT = {"china": "China", "stock": "stocks", "end": "ends"}
 WIDTH, NODE, TOP, LABEL, GAP = 1000, 12, 30, 15, 6
-MARGIN = 184  # right of the last column, for its labels
+MARGIN = 200  # right of the last column, for its labels
 FLOW_HEIGHT = 400
 SHOWN = 9  # nodes of a column that stand alone
 SMALL = 0.012  # of the whole: smaller ones are put together
