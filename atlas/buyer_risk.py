@@ -99,10 +99,9 @@ def buyer_risk(
         rows.append(_row(case, asked.buyers[0], today, after, i))
     tell(total, total, "where it comes from")
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    order = ["short_share", "more_usd_t", "case"]
-    table = table.assign(short_share=table["short_share"].round(6)).sort_values(
-        order, ascending=[False, False, True], na_position="last", kind="stable"
-    )
+    # What leaves the buyer as short as another halt comes first where others are hit less, then where it costs more.
+    keys = table[["short_share", "worse_points", "more_usd_t"]].round(4).assign(case=table["case"])
+    at = keys.sort_values(list(keys.columns), ascending=[False, False, False, True], na_position="last").index
     outcome = _outcome(study, asked, base, bloc)
     flows = base.reading.flows
     routes = flows[(flows["to_id"] == i) & (flows["commodity"] == "magnet")].sort_values("tonnes", ascending=False)
@@ -114,7 +113,7 @@ def buyer_risk(
         today=today["buyers"][i],
         routes=routes.reset_index(drop=True),
         upstream=_upstream(outcome, i),
-        cases=table.reset_index(drop=True),
+        cases=table.loc[at].reset_index(drop=True),
         addresses={c.id: c.address for c in cases},
         notes=ground.notes,
         solves=total,

@@ -31,11 +31,12 @@ def sentence(r: BuyerRisk, layers: Any) -> str:
     if not len(hit):
         return f"{supply} None of the {len(r.cases)} halts looked at leaves it short."
     worst = hit.iloc[0]
-    beside = f"all buyers together {percent(worst['world_short_share'])} of theirs"
+    alike = int((hit["short_share"] > worst["short_share"] - LEAST_SHARE).sum()) - 1
+    others = f" ({alike} other{'s' * (alike > 1)} as bad)" if alike else ""
     return (
-        f"{supply} Of {len(r.cases)} halts looked at {len(hit)} leave it short. The worst: "
+        f"{supply} Of {len(r.cases)} halts looked at, {len(hit)} leave it short. The worst{others}: "
         f"\u201c{worst['title']}\u201d takes {worst['short_t']:,.0f} t, {percent(worst['short_share'])} of its demand, "
-        f"while {beside} go missing{_stock(r, worst)}."
+        f"while all buyers together lack {percent(worst['world_short_share'])} of theirs{_stock(r, worst)}."
     )
 
 

@@ -252,9 +252,9 @@ def _named(table: Any, i: Any) -> str:
 
 
 def _recipe(row: Any) -> str:
-    """Return what a tonne of a grade holds, in words."""
-    parts = (("ndpr_t_per_t", "NdPr"), ("dy_t_per_t", "Dy"), ("tb_t_per_t", "Tb"), ("sm_t_per_t", "Sm"))
-    held = [f"{100 * float(row[k]):.3g} % {e}" for k, e in parts if float(row.get(k, 0.0)) > 0]
+    """Return what heavy rare earths a tonne of a grade holds, in words."""
+    parts = (("dy_t_per_t", "Dy"), ("tb_t_per_t", "Tb"), ("sm_t_per_t", "Sm"))
+    held = [f"{100 * float(row[k]):.2g} % {e}" for k, e in parts if float(row.get(k, 0.0)) > 0]
     return ", ".join(held)
 
 

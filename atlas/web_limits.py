@@ -53,7 +53,10 @@ def check_site(asked: Request) -> None:
     """Refuse what changes something and comes from a page of another site; raises CrossSite."""
     if asked.method in SAFE_METHODS:
         return
-    if asked.headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
+    site = asked.headers.get("Sec-Fetch-Site", "").lower()
+    if site == "same-origin":  # what the browser itself says; pages that send no referrer have a form's Origin as null
+        return
+    if site == "cross-site":
         raise CrossSite("the request comes from a page of another site")
     origin = asked.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc.lower() != asked.host.lower():
