@@ -121,7 +121,9 @@ class Comparison:
     def table(self) -> pd.DataFrame:
         """Return the figures as a table: group, key, unit, better, baseline and a column for each case's text."""
         rows = [(f.group, f.key, f.unit, f.better, f.baseline, *f.values) for f in self.figures]
-        return pd.DataFrame(rows, columns=["group", "key", "unit", "better", "baseline", *(c.text for c in self.cases)])
+        # The baseline itself may be a case: two columns of one name would be read as one.
+        cases = (f"{c.text} (case)" if c.text == "baseline" else c.text for c in self.cases)
+        return pd.DataFrame(rows, columns=["group", "key", "unit", "better", "baseline", *cases])
 
 
 def compare(cases: Sequence[Case]) -> Comparison:

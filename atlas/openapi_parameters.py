@@ -12,6 +12,7 @@ from atlas.concentration import KEYS
 from atlas.config import Settings
 from atlas.errors import BadInput
 from atlas.export import LAYERS
+from atlas.facility_filter import CONFIDENCES, STATUSES
 from atlas.frontier import OUTSIDE_CHINA, POINTS, POINTS_MOST
 from atlas.halt import ELEMENT_TOKENS
 from atlas.halt import KINDS as HALT_KINDS
@@ -22,11 +23,16 @@ from atlas.shadow import TOP, TOP_MOST
 from atlas.trace import DIRECTIONS, GROUPS
 from atlas.web_chokepoints import ROWS_MOST
 from atlas.web_compare import CASE_LENGTH, SHOWN
+from atlas.web_nearby import LEAST_ZOOM, MOST_ZOOM
 from atlas.web_projects import LAST_YEAR, MOST_MUSD
+from atlas.web_query import BUYER_PARTS, MOST_BUYERS
 from atlas.web_route_query import COMMODITIES, DEFAULT_COMMODITY, DEFAULT_MODES, MODES, MOST_WAYS
-from atlas.world import CALIBRATED_YEAR, STAGES
+from atlas.web_search import LIMIT, LIMIT_MOST, LONGEST
+from atlas.world import CALIBRATED_YEAR, ELEMENTS, STAGES
 
 HALT_PATTERN = rf"^\s*(({'|'.join(HALT_KINDS)}):[^:@/]+.*|[A-Z]{{3}}>[^>]+)$"
+BUYER_TEXT = f"A magnet buyer of one's own: `{','.join(BUYER_PARTS)}`, then suppliers as `PLANT:TONNES`."
+BOX_PATTERN = r"^-?\d+(\.\d+)?(,-?\d+(\.\d+)?){3}$"
 SURCHARGE_PATTERN = r"^[^=]+=.+$"
 # Halts, places and names to show in examples, the first that the layers know; then whatever they hold.
 HALTS = ("country:CHN/magnet", "passage:malacca", "stage:CHN/metal@0.5", "facility:lynas-kuantan", "passage:strait")
@@ -47,6 +53,7 @@ class Names:
     scenario: str
     places: tuple[str, str]
     facility: str
+    buyer: str
 
     @classmethod
     def of(cls, study: Any) -> "Names":
@@ -68,7 +75,19 @@ class Names:
             scenario=named[0] if named else "",
             places=known[0] if known else (facilities[0], ports[0] if ports else facilities[-1]),
             facility=known[0][0] if known else facilities[0],
+            buyer=_buyer(layers),
         )
+
+
+def _buyer(layers: Any) -> str:
+    """Return a buyer that the layers can place: that of the README, or one of the first sector and grade."""
+    sectors = getattr(layers, "sectors", None)
+    grades = getattr(layers, "grades", None)
+    if sectors is None or grades is None:
+        return ""
+    usual = "automotive_other" in sectors.index and "SH" in grades.index
+    sector, grade = ("automotive_other", "SH") if usual else (sectors.index[0], grades.index[0])
+    return f"stuttgart-works,9.18,48.78,{sector},{grade},300,60"
 
 
 def _fits(halt: str, study: Any) -> bool:
@@ -87,6 +106,7 @@ def parameters(names: Names, settings: Settings) -> dict[str, Schema]:
     elements = (ALL, *ELEMENT_TOKENS)
     share = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
     case = {"type": "string", "minLength": 1, "maxLength": CASE_LENGTH}
+    buyer = {"type": "string", "minLength": 1, "maxLength": settings.max_text_length}
     start, end = names.places
     made = {
         "halt": _many("halt", "Halts, once for each: `KIND:TARGET[:DESTINATION][@SHARE][/FILTER]`.", halt,
@@ -95,6 +115,23 @@ def parameters(names: Names, settings: Settings) -> dict[str, Schema]:
         "bloc": _one("bloc", "The bloc whose supply is looked at.", one_of(names.blocs), default="us-allies"),
         "on": _one("on", "The day whose dated halts apply; the scenario's start where none is given.", DAY),
         "open": _many("open", "Passages to open that are shut.", one_of(names.passages)),
+        "buyer": _many("buyer", BUYER_TEXT, buyer, most=MOST_BUYERS),
+        "one.buyer": _one("buyer", BUYER_TEXT, buyer, names.buyer, required=True),
+        "suggest.q": _one("q", "A text, however short.", {**text, "maxLength": LONGEST}, "ly", required=True),
+        "suggest.limit": _one("limit", "Most hits.", _whole(1, LIMIT_MOST), default=LIMIT),
+        "facilities.stage": _commas("stage", "Any of these stages.", one_of(STAGES), ["magnet"]),
+        "facilities.status": _commas("status", "Any of these.", one_of(STATUSES)),
+        "facilities.element": _commas("element", "Any of what it makes or holds.", one_of(ELEMENTS)),
+        "facilities.confidence": _commas("confidence", "Any of these; C is an estimate.", one_of(CONFIDENCES)),
+        "facilities.country": _one("country", "A country, ISO 3166-1 alpha-3.", {"type": "string", "minLength": 3}),
+        "facilities.bloc": _one("bloc", "A bloc of countries.", one_of(names.blocs)),
+        "facilities.operator": _one("operator", "A company, by its id.", text),
+        "facilities.text": _one("text", "Words of names, ids, owners.", text),
+        "nearby.bbox": _one("bbox", "`west,south,east,north` in degrees.",
+                            {"type": "string", "pattern": BOX_PATTERN}, "103,3,104,4", required=True),
+        "nearby.zoom": _one("zoom", "As of a web map.", {"type": "number", "minimum": LEAST_ZOOM,
+                                                         "maximum": MOST_ZOOM}, 9, required=True),
+        "path.job": _path("ticket_id", "What starting it said.", {"type": "string", "minLength": 1}, ""),
         "find.q": _one("q", "A text to look for in ids and names.", text, example="lynas"),
         "find.text": _one("text", "The same as `q`, which holds where both are given.", text),
         "find.kind": _commas("kind", "Kinds of things to look for.", one_of(FIND_KINDS), ["facility", "operator"]),
@@ -144,10 +181,16 @@ def parameters(names: Names, settings: Settings) -> dict[str, Schema]:
         "path.place": _path("place", "A facility, site, country (its demand), market or demand row.", text,
                             names.facility),
         "path.map_layer": _path("name", "A layer of the map.", one_of(LAYERS), "facilities"),
-        "path.layer": _path("name", "A layer; see /api/layers.", one_of(names.layers), "facilities"),
-        "path.scenario": _path("name", "A scenario; see /api/scenarios.", one_of(names.scenarios), names.scenario),
+        "path.layer": _path("name", "A layer; see /api/layers.", _named(names.layers, text), "facilities"),
+        "path.scenario": _path("name", "A scenario; see /api/scenarios.", _named(names.scenarios, text),
+                               names.scenario),
     }  # fmt: skip
     return {key: p for key, p in made.items() if p["schema"].get("enum") != []}
+
+
+def _named(known: Sequence[str], text: Schema) -> Schema:
+    """Return a name of those known, any text where the layers have none."""
+    return one_of(known) if known else text
 
 
 def _one(

@@ -18,6 +18,8 @@ from atlas.answer_tables import (
     VALIDATION_COLUMNS,
     WORTH_COLUMNS,
 )
+from atlas.buyer_risk import COLUMNS as BUYER_COLUMNS
+from atlas.facility_filter import COLUMNS as FACILITY_COLUMNS
 from atlas.openapi_schemas import Schema, ref
 from atlas.web_formats import CSV_TYPE, GEOJSON_TYPE, JSON_TYPE, TOML_TYPE
 
@@ -26,11 +28,12 @@ GROUPS: Mapping[str, str] = {
     "Answers": "What a halt or a scenario does: both states side by side.",
     "Findings": "What costs most to lose, where material comes from, what would help. Long work: a request waits, "
                 "then 503 says when to ask again; the work goes on.",
+    "Long work": "The same work as of the findings, started, looked after and taken back.",
     "Routes and names": "Ways between two places, ids by name.",
     "Layers": "What the atlas knows and rests on, and what a map shows.",
     "Server": "Whether it runs, its figures, this document.",
 }  # fmt: skip
-ANSWER = ("halt", "scenario", "bloc", "on", "open")
+ANSWER = ("halt", "scenario", "bloc", "on", "open", "buyer")
 FIND = ("find.q", "find.text", "find.kind")
 ROUTE = ("route.from", "route.to", "route.close", "open", "route.surcharge", "route.modes", "route.commodity",
          "route.alternatives")  # fmt: skip
@@ -42,6 +45,9 @@ FRONTIER = ("bloc", "frontier.element", "halt", "frontier.trusted", "frontier.si
 WORTH = ("bloc", "halt", "worth.stage", "worth.top")
 FIXES = ("fixes.halt", "bloc", "fixes.by", "fixes.budget", "fixes.all")
 CONCENTRATION = ("concentration.element", "halt")
+FACILITIES = tuple(f"facilities.{p}" for p in ("stage", "status", "element", "confidence", "country", "bloc",
+                                              "operator", "text"))  # fmt: skip
+BUYER = ("one.buyer", "bloc")
 COMPARE = ("compare.case", "bloc", "on", "compare.view", "compare.show")
 
 
@@ -59,9 +65,10 @@ class Operation:
     method: str = "get"
     columns: tuple[str, ...] = ()
     body: str = ""
+    status: int = 200
     kept: bool = True  # whether the answer has a tag to ask again by
     works: bool = True  # whether anything is worked out, so that the server may be too busy
-    only: Mapping[str, Any] = field(default_factory=dict)  # examples of its own, by name of the parameter
+    checked: bool = True  # whether an unknown parameter is refused
 
 
 TABLE: Schema = {"type": "string"}
@@ -133,11 +140,46 @@ def operations() -> list[Operation]:
              works=False),
         _places("/api/layers/{name}/rows.geojson", "rows", "Layers", "The rows of a layer that has places",
                 ("path.layer",), "Places", works=False),
+        *_exploring(),
+        *_jobs(),
         Operation("/api/openapi.json", "openapi", "Server", "This document", answer={"type": "object"}, works=False),
         Operation("/healthz", "healthz", "Server", "Whether the server runs, and which versions",
-                  answer=ref("Health"), kept=False, works=False),
+                  answer=ref("Health"), kept=False, works=False, checked=False),
         Operation("/metrics", "metrics", "Server", "Figures of the running server for Prometheus", (),
-                  "text/plain; version=1.0.0; charset=utf-8", TABLE, kept=False, works=False),
+                  "text/plain; version=1.0.0; charset=utf-8", TABLE, kept=False, works=False, checked=False),
+    ]  # fmt: skip
+
+
+def _exploring() -> list[Operation]:
+    group = "Routes and names"
+    return [
+        Operation("/api/suggest", "suggest", group, "What a text may mean, with the address of its page",
+                  ("suggest.q", "suggest.limit"), answer=ref("Suggestions")),
+        Operation("/api/facilities", "facilities", "Layers", "Facilities by what one asks of them, with totals",
+                  FACILITIES, answer=ref("Facilities")),
+        _csv("/api/facilities.csv", "facilities", "Layers", "Facilities as a table", FACILITIES, FACILITY_COLUMNS),
+        _places("/api/facilities.geojson", "facilities", "Layers", "Facilities as points", FACILITIES,
+                "FacilityPlaces"),
+        _places("/api/nearby.geojson", "nearby", "Layers", "Land, railways and roads within a box, for close-ups",
+                ("nearby.bbox", "nearby.zoom"), "Near"),
+    ]  # fmt: skip
+
+
+def _jobs() -> list[Operation]:
+    own = {"kept": False, "works": False}
+    return [
+        Operation("/api/buyer", "buyer", "Findings", "What each halt leaves missing to a magnet buyer of one's own",
+                  BUYER, answer=ref("BuyerRisk")),
+        _csv("/api/buyer.csv", "buyer", "Findings", "A buyer's risk as a table, the most harmful halt first", BUYER,
+             BUYER_COLUMNS),
+        Operation("/api/jobs", "jobs", "Long work", "What the server works on, and what of it is yours",
+                  answer=ref("Jobs"), **own),
+        Operation("/api/jobs", "start_job", "Long work", "Start long work; its place says how far it is",
+                  answer=ref("Job"), method="post", body="JobToStart", status=202, **own),
+        Operation("/api/jobs/{ticket_id}", "job", "Long work", "How far a piece of work is", ("path.job",),
+                  answer=ref("Job"), **own),
+        Operation("/api/jobs/{ticket_id}", "cancel_job", "Long work", "Take work back: it stops when nobody wants it",
+                  ("path.job",), answer=ref("Job"), method="delete", **own),
     ]  # fmt: skip
 
 

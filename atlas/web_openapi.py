@@ -9,6 +9,7 @@ from atlas import __version__
 from atlas.config import Settings
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.export import ATTRIBUTION
+from atlas.openapi_explore import explore_schemas
 from atlas.openapi_findings import finding_schemas
 from atlas.openapi_page import page_groups
 from atlas.openapi_parameters import Names, parameters
@@ -101,7 +102,8 @@ def openapi_document(study: Any, settings: Settings) -> dict[str, Any]:
         "tags": [{"name": name, "description": about} for name, about in GROUPS.items()],
         "paths": paths,
         "components": {
-            "schemas": basic_schemas() | finding_schemas() | {"Scenario": scenario_schema(study, names)},
+            "schemas": basic_schemas() | finding_schemas() | explore_schemas()
+            | {"Scenario": scenario_schema(study, names)},
             "parameters": {_component(key): p for key, p in known.items()},
             "headers": HEADERS,
             "responses": {str(status): _refusal(status) for status in REFUSALS},
@@ -141,7 +143,8 @@ def _operation(op: Operation, known: Mapping[str, Schema], names: Names) -> dict
     own = [{"$ref": f"#/components/parameters/{_component(k)}"} for k in op.parameters if k in known]
     made: dict[str, Any] = {"operationId": op.id, "tags": [op.group], "summary": op.summary, "parameters": own}
     if op.body:
-        example = {"example": {"summary": "Two halts", "value": scenario_example(names)}}
+        value = scenario_example(names) if op.body == "Scenario" else {"kind": "worth", "halt": list(names.halts[:1])}
+        example = {"example": {"value": value}}
         made["requestBody"] = {
             "required": True, "content": {JSON_TYPE: {"schema": ref(op.body), "examples": example}},
         }  # fmt: skip
@@ -157,7 +160,7 @@ def _responses(op: Operation) -> dict[str, Any]:
     if op.kind == CSV_TYPE:
         headers.append("Content-Disposition")
     found: dict[str, Any] = {
-        "200": {"description": op.summary, "content": content, "headers": {h: _header(h) for h in headers}}
+        str(op.status): {"description": op.summary, "content": content, "headers": {h: _header(h) for h in headers}}
     }
     if op.kept and op.method == "get":
         found["304"] = {"description": "The answer is the one whose tag was sent with If-None-Match."}
@@ -166,10 +169,11 @@ def _responses(op: Operation) -> dict[str, Any]:
 
 def _statuses(op: Operation) -> list[int]:
     """Return the refusals that an operation may answer."""
-    found = [400, 429, 503] if op.kept else [429, 503]
+    found = [400, 429, 503] if op.checked else [429, 503]
     found += [404] if "{" in op.path or op.group == "Findings" else []
     found += [504] if op.works else []
-    found += [403, 413] if op.method == "post" else []
+    found += [403] if op.method != "get" else []
+    found += [413] if op.body else []
     return sorted(found)
 
 
