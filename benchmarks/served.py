@@ -1,5 +1,6 @@
 """A server of the atlas in a process of its own, to be timed and weighed."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -31,10 +32,22 @@ class Server:
         """Return the peak memory of the server and of the processes it started, 0 where the system does not say."""
         return [_peak_mb(pid) for pid in (self.pid, *_children(self.pid))]
 
-
     def memory_mb(self) -> float:
         """Return the memory that the server and the processes it started hold now."""
         return sum(_of_status(pid, "VmRSS") for pid in (self.pid, *_children(self.pid)))
+
+    def cpu_s(self) -> float:
+        """Return the processor time that the server and the processes it has now have used."""
+        return sum(_cpu_s(pid) for pid in (self.pid, *_children(self.pid)))
+
+
+def machine_cpu_s() -> float:
+    """Return the processor time that everything on this machine has used, 0 where the system does not say."""
+    try:
+        user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
+    except (OSError, ValueError):
+        return 0.0
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -67,6 +80,14 @@ def _children(pid: int) -> list[int]:
     except OSError:
         return []
     return [int(x) for text in found for x in text.split()]
+
+
+def _cpu_s(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_mb(pid: int) -> float:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.served import Server, served
+from benchmarks.served import Server, machine_cpu_s, served
 
 HERE = Path(__file__).resolve().parent
 USERS, CLICKS_S, CACHED_RATE, OVERLOAD_RATE, PHASE_S = 50, 120, 200, 25, 20
@@ -44,6 +44,7 @@ class Load:
             "--stop-timeout", "60", "--only-summary", "--loglevel", "ERROR",
         ]  # fmt: skip
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.cpu_s = 0.0
         self._process = subprocess.Popen(command, env=os.environ | own, **silent)
 
     def ended(self) -> float:
@@ -55,12 +56,31 @@ class Load:
 
     def rows(self) -> Rows:
         """Return all requests."""
-        code = self._process.wait()
+        _, status, usage = os.wait4(self._process.pid, 0)
+        self._process.returncode = code = os.waitstatus_to_exitcode(status)
+        self.cpu_s = usage.ru_utime + usage.ru_stime
         if not self._out.exists():
             sys.exit(f"error: locust ended with {code}")
         found = [json.loads(line) for line in self._out.read_text(encoding="utf-8").splitlines()]
         self._folder.cleanup()
         return found
+
+
+class Others:
+    """What the machine did beside the server and its users: the noise of the figures."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._begin = time.perf_counter(), machine_cpu_s(), server.cpu_s()
+
+    def told(self, users_s: float) -> None:
+        """Print the share of all cores that others took since the start, and that the server took."""
+        begin, machine, own = self._begin
+        cores_s = (time.perf_counter() - begin) * (os.cpu_count() or 1)
+        mine = self.server.cpu_s() - own
+        others = max(0.0, machine_cpu_s() - machine - mine - users_s)
+        parts = (("the server", mine), ("its users", users_s), ("others", others))
+        print("  of the cores' time: " + ", ".join(f"{who} {100 * s / cores_s:.0f} %" for who, s in parts))
 
 
 class Memory:
@@ -136,9 +156,11 @@ def main() -> int:
         print(f"page of a new halt, alone: {usual:.2f} s; of a repeated one: {server.get(POPULAR[1]):.3f} s")
 
         watch = Memory(server)
-        rows = Load(server, "clicks", USERS, USERS / 20, asked.clicks_s, repeated=0.6).rows()
+        others, users = Others(server), Load(server, "clicks", USERS, USERS / 20, asked.clicks_s, repeated=0.6)
+        rows = users.rows()
         mb = watch.stop()
         told(f"{USERS} users, 20 s between clicks, {asked.clicks_s:g} s", rows)
+        others.told(users.cpu_s)
         third = max(1, len(mb) // 3)
         middle, end = statistics.mean(mb[third : 2 * third]), statistics.mean(mb[-third // 2 :])
         print(f"  memory of server and solver, MB: {mb[0]:.0f} at first, {middle:.0f} half-way, {end:.0f} at the end")
@@ -153,17 +175,21 @@ def main() -> int:
             grown <= FLAT_SHARE,
         )
 
-        rows = Load(server, "cached", 10, 10, asked.phase_s, rate=CACHED_RATE / 10).rows()
+        others, users = Others(server), Load(server, "cached", 10, 10, asked.phase_s, rate=CACHED_RATE / 10)
+        rows = users.rows()
         told(f"cached pages, {CACHED_RATE} a second wanted, {asked.phase_s:g} s", rows)
+        others.told(users.cpu_s)
         rate = len(rows) / (max(r["begin"] + r["s"] for r in rows) - min(r["begin"] for r in rows))
         bound(f"{rate:.0f} a second answered with 200", rate >= 0.95 * CACHED_RATE and set(statuses(rows)) == {200})
 
+        others = Others(server)
         flood = Load(server, "overload", 5, 5, asked.phase_s, rate=OVERLOAD_RATE / 5, seed=7)
         ended = flood.ended()
         again, tries = again_usual(server, usual)
         rows = flood.rows()
         refused = [r for r in rows if r["status"] in (429, 503)]
         told(f"overload: {OVERLOAD_RATE} new halts a second, {asked.phase_s:g} s", rows)
+        others.told(flood.cpu_s)
         last, worst = max(r["begin"] + r["s"] for r in rows), max((r["s"] for r in refused), default=0.0)
         print(f"  slowest refusal {worst:.2f} s; last answer {last - ended:.1f} s after the last request")
         print(f"  new halts afterwards: {', '.join(tries)}")
@@ -174,7 +200,7 @@ def main() -> int:
             again - ended <= AGAIN_S,
         )
         print(f"  memory of server and solver: {server.memory_mb():.0f} MB")
-    print(f"\nload at the end {os.getloadavg()[0]:.1f} (of which the server and its users made about 2)")
+    print()
     for words in missed:
         print(f"MISSED: {words}")
     return int(bool(missed))
