@@ -85,7 +85,7 @@ def page(
             detours=bool(data["detours"]),
             bloc=outcome.bloc,
             halted=any(data["halted"].values()),
-            when=_when(outcome),
+            period=_when(outcome),
             proof=_proof(outcome),
             drawn_note=_drawn_note(data["drawn"]),
             attribution=ATTRIBUTION,
