@@ -24,7 +24,7 @@ class Target:
     """A running server, what it logged, and a way to ask it."""
 
     def __init__(self, study: Any) -> None:
-        own = settings({}, max_request_bytes=200_000, receive_timeout_s=1.0, idle_timeout_s=1.0, shutdown_s=2.0)
+        own = settings({}, max_request_bytes=200_000, receive_timeout_s=0.6, idle_timeout_s=0.6, shutdown_s=2.0)
         self.study = study
         self.server = web_server.Server(web.create_app(study, own), own, host="127.0.0.1", port=0)
         self.thread = threading.Thread(target=self.server.run, daemon=True)

@@ -42,6 +42,12 @@ def study() -> FakeStudy:
     return fake_study()
 
 
+@pytest.fixture(scope="module")
+def client() -> FlaskClient:
+    """A client for what only reads, shared by all tests that have no settings of their own."""
+    return client_with(fake_study())
+
+
 class WholeAnswers(FlaskClient):
     """Takes answers in whole, as a server does: only then is a request over, counted and logged."""
 
@@ -106,8 +112,7 @@ def lines_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
         ("gzip;q=0.5, identity", "identity"), ("br;q=0, *;q=0", "identity"), ("GZIP", "gzip"),
     ],
 )  # fmt: skip
-def test_coding_is_what_the_client_likes_best(study: FakeStudy, accepts: str | None, coding: str) -> None:
-    client = client_with(study)
+def test_coding_is_what_the_client_likes_best(client: FlaskClient, accepts: str | None, coding: str) -> None:
     plain = client.get("/about").data
     response = client.get("/about", headers={"Accept-Encoding": accepts} if accepts is not None else {})
     assert response.headers.get("Content-Encoding", "identity") == coding
@@ -117,8 +122,7 @@ def test_coding_is_what_the_client_likes_best(study: FakeStudy, accepts: str | N
     assert int(response.headers["Content-Length"]) == len(response.data)
 
 
-def test_each_coding_has_its_tag_and_is_known_by_it(study: FakeStudy) -> None:
-    client = client_with(study)
+def test_each_coding_has_its_tag_and_is_known_by_it(client: FlaskClient) -> None:
     tags = {}
     for coding in ("identity", "gzip", "br"):
         headers = {"Accept-Encoding": coding}
@@ -132,8 +136,8 @@ def test_each_coding_has_its_tag_and_is_known_by_it(study: FakeStudy) -> None:
     assert client.get(MAGNET, headers={"Accept-Encoding": "br", "If-None-Match": tags["gzip"]}).status_code == 200
 
 
-def test_small_answers_are_not_packed(study: FakeStudy) -> None:
-    response = client_with(study).get("/api/find?q=nothinglikethis", headers={"Accept-Encoding": "br"})
+def test_small_answers_are_not_packed(client: FlaskClient) -> None:
+    response = client.get("/api/find?q=nothinglikethis", headers={"Accept-Encoding": "br"})
     assert response.data == b"[]"
     assert "Content-Encoding" not in response.headers
 
@@ -215,8 +219,7 @@ def test_somebody_elses_limit_is_not_mine() -> None:
     assert found == [b"mine"]
 
 
-def test_head_and_options(study: FakeStudy) -> None:
-    client = client_with(study)
+def test_head_and_options(client: FlaskClient) -> None:
     for path in ("/", MAGNET, "/api/solve", "/api/layers/ports.geojson", "/healthz"):
         got, head = client.get(path), client.head(path)
         assert (head.status_code, head.data) == (200, b"")
@@ -233,8 +236,8 @@ def test_head_and_options(study: FakeStudy) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", MAGNET, "/api/solve", "/nope", "/healthz", "/metrics"])
-def test_every_answer_carries_the_guards(study: FakeStudy, path: str) -> None:
-    headers = client_with(study).get(path).headers
+def test_every_answer_carries_the_guards(client: FlaskClient, path: str) -> None:
+    headers = client.get(path).headers
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert headers["X-Frame-Options"] == "SAMEORIGIN"
@@ -289,8 +292,7 @@ def test_pages_for_other_sites_are_not_forbidden_to_be_shown_there(study: FakeSt
         ({"Origin": "null"}, 403),
     ],
 )
-def test_other_sites_change_nothing(study: FakeStudy, headers: dict[str, str], status: int) -> None:
-    client = client_with(study)
+def test_other_sites_change_nothing(client: FlaskClient, headers: dict[str, str], status: int) -> None:
     response = client.post("/api/solve", json={"halt": [{"spec": "country:CHN"}]}, headers=headers)
     assert response.status_code == status
     assert client.get("/api/solve?halt=country:CHN", headers=headers).status_code == 200, "reading is for all"
@@ -679,12 +681,12 @@ from fake_outcome import fake_study
 from atlas import web
 from atlas.config import settings
 study = fake_study()
-study.delay_s = 1.0
+study.delay_s = 0.6
 web.serve(study, settings=settings({}, port=int(sys.argv[3]), solver_process=False, shutdown_s=10.0))
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_ends_a_process_cleanly(number: int) -> None:
     port = free_port()
     process = subprocess.Popen(
