@@ -34,7 +34,7 @@ def explore_schemas() -> dict[str, Schema]:
     return {
         "Facilities": _facilities(),
         "FacilityPlaces": collection(
-            record(FACILITY_FIELDS, **_chosen(), operator_ids=TEXT, elements=TEXT, grades=TEXT)
+            record(FACILITY_FIELDS, _chosen(), operator_ids=TEXT, elements=TEXT, grades=TEXT)
         ),
         "Suggestions": _suggestions(),
         "Near": _near(),
@@ -53,15 +53,15 @@ def _chosen() -> dict[str, Schema]:
 
 
 def _facilities() -> Schema:
-    facility = record(FACILITY_FIELDS, **_chosen(), operator_ids=listed(TEXT), elements=listed(one_of(ELEMENTS)),
+    facility = record(FACILITY_FIELDS, _chosen(), operator_ids=listed(TEXT), elements=listed(one_of(ELEMENTS)),
                       grades=listed(TEXT))  # fmt: skip
     total = record("unit:text count:count running_t:number planned_t:number output_t:number modelled_output_t:number",
                    stage=one_of(STAGES))  # fmt: skip
     several = {k: listed(TEXT) for k in ("stage", "status", "element", "confidence")}
     counts = {k: by(k, COUNT) for k in (*several, "country", "bloc", "operator")}
     return record(
-        "count:count", filter=record("country:text bloc:text operator:text text:text", **several),
-        totals=listed(total), facets=record(**counts), facilities=listed(facility),
+        "count:count", filter=record("country:text bloc:text operator:text text:text", several),
+        totals=listed(total), facets=record("", counts), facilities=listed(facility),
     )  # fmt: skip
 
 
@@ -102,8 +102,8 @@ def _buyer_risk() -> Schema:
     return record(
         "bloc:text year:year sentence:text origin:text solves:count", buyer=buyer, contracts=listed(contract),
         today=ref("Buyer"), routes=listed(route), cases=listed(case), notes=listed(TEXT),
-        upstream_share=by("element", record(**shares, maybe=" ".join(UPSTREAM))) | elements,
-        origin_share=by("element", record(**one, maybe=" ".join(UPSTREAM))) | elements,
+        upstream_share=by("element", record("", shares, maybe=" ".join(UPSTREAM))) | elements,
+        origin_share=by("element", record("", one, maybe=" ".join(UPSTREAM))) | elements,
     )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def _singles() -> Schema:
     row = record(f"rank:count {SINGLE_FIELDS}", kind=one_of(KINDS), halts=listed(TEXT, 1))
     return record(
         "bloc:text year:year supply_t:number? unit:text candidates:count proved_nil:count sentence:text",
-        **_asked(size={"const": 1}), rows=listed(row),
+        _asked(size={"const": 1}), rows=listed(row),
     )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def _sets() -> Schema:
     return record(
         "bloc:text weight:number candidates:count sets:count solves:count known_before:count proved:flag "
         "bound_usd:number? gap_share:number? best_single:text without_best_single:flag sentence:text note:text",
-        **_asked(size={"enum": [2, 3]}), among=listed(one_of(KINDS)), rows=listed(row),
+        _asked(size={"enum": [2, 3]}), among=listed(one_of(KINDS)), rows=listed(row),
     )  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def _validation() -> Schema:
     total = record("unit:text count:count median:number? worst:number? worst_id:text not_computed:count",
                    role=one_of(("fitted", "held")))  # fmt: skip
     elements = by("element", NUMBER)
-    line = record("id:text sign:text what:text", **dict.fromkeys(ELEMENTS, NUMBER))
+    line = record("id:text sign:text what:text", dict.fromkeys(ELEMENTS, NUMBER))
     closure = record("unit:text", elements=listed(one_of(ELEMENTS)), lines=listed(line), steps=by("step", elements),
                      need_share=elements)  # fmt: skip
     tuned = record("count:count", told=listed(TEXT), corrections=listed(record("what:text usd_t:number")))

@@ -166,20 +166,19 @@ def _exploring() -> list[Operation]:
 
 
 def _jobs() -> list[Operation]:
-    own = {"kept": False, "works": False}
     return [
         Operation("/api/buyer", "buyer", "Findings", "What each halt leaves missing to a magnet buyer of one's own",
                   BUYER, answer=ref("BuyerRisk")),
         _csv("/api/buyer.csv", "buyer", "Findings", "A buyer's risk as a table, the most harmful halt first", BUYER,
              BUYER_COLUMNS),
         Operation("/api/jobs", "jobs", "Long work", "What the server works on, and what of it is yours",
-                  answer=ref("Jobs"), **own),
+                  answer=ref("Jobs"), kept=False, works=False),
         Operation("/api/jobs", "start_job", "Long work", "Start long work; its place says how far it is",
-                  answer=ref("Job"), method="post", body="JobToStart", status=202, **own),
+                  answer=ref("Job"), method="post", body="JobToStart", status=202, kept=False, works=False),
         Operation("/api/jobs/{ticket_id}", "job", "Long work", "How far a piece of work is", ("path.job",),
-                  answer=ref("Job"), **own),
+                  answer=ref("Job"), kept=False, works=False),
         Operation("/api/jobs/{ticket_id}", "cancel_job", "Long work", "Take work back: it stops when nobody wants it",
-                  ("path.job",), answer=ref("Job"), method="delete", **own),
+                  ("path.job",), answer=ref("Job"), method="delete", kept=False, works=False),
     ]  # fmt: skip
 
 

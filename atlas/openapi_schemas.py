@@ -30,11 +30,13 @@ CELL: Schema = {"type": ["string", "number", "boolean", "array", "null"]}
 GEOMETRIES = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon")
 
 
-def record(fields: str = "", /, *, maybe: str = "", **nested: Schema) -> Schema:
+def record(
+    fields: str = "", nested: Mapping[str, Schema] | None = None, /, *, maybe: str = "", **more: Schema
+) -> Schema:
     """Return the schema of an object with exactly these fields, all of them there.
 
-    `fields` is a list `name:code` of CODES, a `?` after the code lets it be null; `nested` are fields with schemas of
-    their own. Those named in `maybe` may be left out.
+    `fields` is a list `name:code` of CODES, a `?` after the code lets it be null; `nested` and `more` are fields with
+    schemas of their own. Those named in `maybe` may be left out.
     """
     properties: dict[str, Schema] = {}
     for item in fields.split():
@@ -44,7 +46,7 @@ def record(fields: str = "", /, *, maybe: str = "", **nested: Schema) -> Schema:
         if unit and "description" not in made:
             made["description"] = unit
         properties[name] = nullable(made) if code.endswith("?") else made
-    properties |= nested
+    properties |= {**(nested or {}), **more}
     required = [name for name in properties if name not in maybe.split()]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
@@ -161,7 +163,7 @@ def _solve() -> Schema:
     }  # fmt: skip
     both = {s: ref("State") for s in STATES}
     return {
-        **record("bloc:text", scenario=scenario, **both, certificate=record(**{s: ref("Certificate") for s in STATES}),
+        **record("bloc:text", both, scenario=scenario, certificate=record("", {s: ref("Certificate") for s in STATES}),
                  replaced=listed(replaced), tuned=listed(TEXT)),
         "description": "Both states of the world side by side, as `atlas solve --json`: annual rates, tonnes a year, "
                        "six significant digits.",
@@ -179,13 +181,13 @@ def _state() -> Schema:
         shortage_by_country=country, shortage_by_sector=by("sector", NUMBER), shortage_by_grade=by("grade", NUMBER),
         step_down_by_grade=by("grade", NUMBER), step_up_by_grade=by("grade", NUMBER),
         buyers=by("buyer", ref("Buyer")), transshipped_t=country, released_t=by("release", NUMBER),
-        bloc_origin_share=record(**origin), stage_output_t=by("stage", country), mine_output_usgs_t=country,
+        bloc_origin_share=record("", origin), stage_output_t=by("stage", country), mine_output_usgs_t=country,
         stage_output_element_t=by("stage", "element", country),
         imports_t=by("country", "commodity", country),
         imports_element_t=by("country", "commodity", "element", country),
         hhi=by("stage", SHARE),
         throughput_t=record(passage=by("passage", NUMBER), port=by("port", NUMBER), border=by("border", NUMBER)),
-        confidence_c_share=record(**confidence),
+        confidence_c_share=record("", confidence),
         prices_usd_t=by("commodity", "element, grade or all", country),
         price_kinks=by("commodity", "element, grade or all", by("country", one_of(("more", "less", "neither")))),
     )  # fmt: skip
@@ -218,8 +220,8 @@ LEG_MODES = ("sea", "rail", "road", "air", "port", "border")
 
 def _route_properties() -> Schema:
     lists = {"passages": TEXT, "ports": TEXT, "borders": TEXT, "countries": TEXT}
-    return record("way:count from:text to:text distance_km:number days:number cost_usd_t:number",
-                  kind=one_of(("way", "leg")), mode=one_of(("", *LEG_MODES)), **lists)  # fmt: skip
+    return record("way:count from:text to:text distance_km:number days:number cost_usd_t:number", lists,
+                  kind=one_of(("way", "leg")), mode=one_of(("", *LEG_MODES)))  # fmt: skip
 
 
 def _flow_properties() -> Schema:
