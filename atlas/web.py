@@ -44,6 +44,7 @@ from atlas.web_route import routes
 from atlas.web_scenarios import scenarios
 from atlas.web_search import searching
 from atlas.web_server import SPARE_THREADS, Server, settle_memory, stopped_by_signals, waitress_options
+from atlas.web_things import things
 from atlas.web_trace import tracing
 from atlas.web_validate import accuracy
 
@@ -153,6 +154,7 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     app.register_blueprint(compares)
     app.register_blueprint(explore)
     app.register_blueprint(searching)
+    app.register_blueprint(things)
     app.register_blueprint(buyers)
     app.register_blueprint(job_pages)
 

@@ -169,6 +169,15 @@ def running(facilities: pd.DataFrame, year: int) -> pd.Series:
     return started & ~status.isin(_NEVER_RUNS) & ~(end <= year) & modelled
 
 
+def ramp_share(age_years: pd.Series | np.ndarray, parameters: Mapping[str, float]) -> np.ndarray:
+    """Return the part of its capacity that a new unit makes so many years after its start."""
+    return np.select(
+        [age_years <= 0, age_years == 1],
+        [parameters["ramp_share_year_1"], parameters["ramp_share_year_2"]],
+        parameters["ramp_share_full"],
+    )
+
+
 def dated_elements(tokens: tuple[str, ...], year: int) -> tuple[str, ...]:
     """Return the elements made in `year` from tokens such as `Nd` or `Dy@2025`."""
     made = []
@@ -188,12 +197,7 @@ def _units(layers: Layers, year: int, parameters: Mapping[str, float], added: fr
     # A published output of the calibrated year stands; a unit that starts later ramps up by data.
     new = start > CALIBRATED_YEAR
     own = f.index.isin(list(added))
-    age = year - start
-    ramp = np.select(
-        [age <= 0, age == 1],
-        [parameters["ramp_share_year_1"], parameters["ramp_share_year_2"]],
-        parameters["ramp_share_full"],
-    )
+    ramp = ramp_share(year - start, parameters)
     target = output.where(~new, capacity * ramp)
     # A plant that a user brings has no part in the fit; without an output its row means it runs as such plants do.
     target = target.mask(own & output.notna(), output).mask(own & output.isna(), capacity * ramp)

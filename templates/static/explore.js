@@ -19,7 +19,10 @@ function prepare(map, data, options) {
   map.getContainer().setAttribute("aria-label", options.label || "Map");
   const allies = new Set(data.allies || []);
   const landed = data.land.href ? fetch(data.land.href).then(r => { if (!r.ok) throw new Error(String(r.status)); return r.json(); }) : Promise.resolve(data.land);
-  return landed.then(land => { landLayer(land.countries, c => allies.has(c.id) ? "ally" : "plain").addTo(map); return land.countries; }, () => []);
+  return landed.then(land => { landLayer(land.countries, c => allies.has(c.id) ? "ally" : "plain").addTo(map); return land.countries; }, () => {
+    map.attributionControl.addAttribution(say("explore.no_land"));
+    return [];
+  });
 }
 function ready() { L.Util.requestAnimFrame(() => L.Util.requestAnimFrame(() => { document.body.dataset.ready = "yes"; })); }
 function countryWords(countries) {
