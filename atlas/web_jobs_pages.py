@@ -89,6 +89,7 @@ def jobs_page() -> Response:
 def start_from_page() -> AnyResponse:
     """Start what a form says, and go to its page."""
     settings = _atlas().settings
+    parameters(request, (), settings)
     if (request.content_length or 0) > settings.max_request_bytes:
         raise TooLarge(f"{request.content_length} bytes: expected {settings.max_request_bytes} at most")
     asked = [(k, v.strip()) for k, v in request.form.items(multi=True) if v.strip()]
@@ -107,6 +108,7 @@ def job_page(ticket_id: str) -> Response:
 @job_pages.post("/jobs/<ticket_id>/cancel")
 def cancel_from_page(ticket_id: str) -> AnyResponse:
     """Take work back, and show that."""
+    parameters(request, (), _atlas().settings)
     ticket = _ticket(ticket_id)
     _atlas().jobs.cancel(ticket)
     return redirect(f"/jobs/{ticket.id}", 303)
@@ -115,6 +117,7 @@ def cancel_from_page(ticket_id: str) -> AnyResponse:
 @job_pages.post("/jobs/<ticket_id>/again")
 def again_from_page(ticket_id: str) -> AnyResponse:
     """Start work again that was cancelled or failed."""
+    parameters(request, (), _atlas().settings)
     ticket = _ticket(ticket_id)
     path, _, query = ticket.address.partition("?")
     _begun(BY_PATH[path], query, ticket.asker)
@@ -147,6 +150,7 @@ def jobs_json() -> Response:
 @job_pages.post("/api/jobs")
 def start_from_program() -> Response:
     """Start what the body says: a kind, and the parameters of its page."""
+    parameters(request, (), _atlas().settings)
     ticket = _started(_body(), counted_asker())
     response = _json(_told(ticket), 202)
     response.headers["Location"] = f"/api/jobs/{ticket.id}"

@@ -41,6 +41,16 @@ def test_a_buyer_adds_its_plant_and_sees_its_risk(browser: Any, address: str, sh
     browser.open(address + "/buyer?buyer=my-plant-in-stuttgart,9.2,48.78,ev,SH,300")
     assert browser.run("return document.documentElement.scrollWidth") <= 390
     browser.shot(shots / "buyer-390.png")
+    from test_accessibility import AXE, FOUND, RULES, themed
+
+    try:
+        for theme in ("light", "dark"):
+            themed(browser, theme)
+            browser.open(address + "/buyer?buyer=my-plant-in-stuttgart,9.2,48.78,ev,SH,300")
+            browser.run(AXE.read_text(encoding="utf-8") + "; window.axe = axe;")
+            assert not browser.driver.execute_async_script(FOUND, RULES), theme
+    finally:
+        themed(browser, "")
     assert browser.errors() == []
 
 

@@ -17,11 +17,11 @@ STATE = "return document.getElementById('job').dataset.state"
 def slow_address(monkeypatch: Any) -> Iterator[tuple[str, threading.Event]]:
     """The address of a server on an invented world whose long work takes its steps until it is let go."""
     from conftest import served
-    from tests.invented import invent
-    from tests.test_web_chokepoints import mapped
 
     from atlas import web_frontier
     from atlas.shadow import worth
+    from tests.invented import invent
+    from tests.test_web_chokepoints import mapped
 
     go = threading.Event()
 
@@ -87,3 +87,29 @@ def test_a_working_page_becomes_its_result_by_itself(browser: Any, slow_address:
     browser.wait("return document.readyState === 'complete' && !document.getElementById('job')", 15)
     assert browser.run("return document.querySelector('h1').textContent")
     assert browser.errors() == []
+
+
+def test_pages_of_long_work_keep_the_rules(browser: Any, slow_address: Any) -> None:
+    """Work that runs, the list with it, and work that was cancelled, by axe-core in light and dark."""
+    from test_accessibility import AXE, FOUND, RULES, themed
+
+    address, _ = slow_address
+    browser.open(address + "/worth?bloc=pair&halt=stage:AAA/magnet")
+    job = browser.run("return document.getElementById('job').dataset.id")
+    paths = ["/worth?bloc=pair&halt=stage:AAA/magnet", f"/jobs/{job}", "/jobs"]
+    try:
+        for n, path in enumerate([*paths, *paths]):
+            if n == len(paths):
+                browser.open(address + paths[0])
+                browser.run("document.querySelector('.stop').click()")
+                browser.wait("return location.pathname.startsWith('/jobs/') && document.readyState === 'complete'")
+            for width, height, theme in ((1280, 800, "light"), (390, 844, "dark")):
+                browser.size(width, height)
+                themed(browser, theme)
+                browser.open(address + path)
+                browser.run(AXE.read_text(encoding="utf-8") + "; window.axe = axe;")
+                found = browser.driver.execute_async_script(FOUND, RULES)
+                assert not found, (path, theme, found)
+                assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth"), path
+    finally:
+        themed(browser, "")
