@@ -92,7 +92,10 @@ def _data_document() -> Document:
         for i, r in layers.sources.loc[cited].iterrows()
     ]  # fmt: skip
     downloads = [(n, TITLES[n]) for n in LAYERS]
-    return _plain("data.html", "/data", counts=counts, downloads=downloads, sources=sources, attribution=ATTRIBUTION)
+    raw = getattr(layers, "schema", None) is not None
+    return _plain(
+        "data.html", "/data", raw=raw, counts=counts, downloads=downloads, sources=sources, attribution=ATTRIBUTION
+    )
 
 
 def _about_document() -> Document:
