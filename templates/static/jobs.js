@@ -4,6 +4,24 @@
 const box = document.getElementById("job");
 if (box && box.dataset.id && ["waiting", "running"].includes(box.dataset.state)) follow(box);
 
+const list = document.getElementById("now");
+if (list && list.dataset.going === "yes") renew(list);
+
+/* The list of work: what the server says now takes its place, unless somebody is at one of its buttons. */
+function renew(old) {
+  const EVERY_MS = 2000;
+  window.setTimeout(async () => {
+    let fresh = null;
+    try {
+      const answer = await fetch("/jobs", {headers: {Accept: "text/html"}});
+      if (answer.ok) fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("now");
+    } catch { /* the server is away: it is asked again */ }
+    if (!fresh || document.hidden || old.contains(document.activeElement)) return renew(old);
+    old.replaceWith(fresh);
+    if (fresh.dataset.going === "yes") renew(fresh);
+  }, EVERY_MS);
+}
+
 function follow(job) {
   const EVERY_MS = 1000, MOST_MS = 8000;
   const at = id => document.getElementById("job-" + id);

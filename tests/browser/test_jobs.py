@@ -66,6 +66,9 @@ def test_run_a_job_and_cancel_another(browser: Any, slow_address: Any, shots: Pa
     assert "running" in rows[0]
     assert "cancelled" in rows[1]
     browser.shot(shots / "jobs-1280.png")
+    steps = "return document.querySelector('#yours + .scroll tbody td:nth-child(3)').textContent"
+    before = browser.run(steps)
+    browser.wait(f"{steps} !== {before!r}", 8)
     browser.run("document.querySelector('#yours + .scroll tbody a').click()")
     browser.wait("return document.readyState === 'complete' && !!document.getElementById('job-bar')")
     go.set()
