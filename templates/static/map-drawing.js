@@ -95,7 +95,11 @@ class Drawing {
       line.setStrands(this.model.strands(sum, this.view), sum.heading);
       if (line._map) line._update();
     });
-    if (this.canvas._map) { this.canvas._redrawBounds = null; this.canvas._redraw(); }
+    if (!this.canvas._map) return;
+    // all at once and now: what single layers asked for would paint the same again
+    if (this.canvas._redrawRequest) L.Util.cancelAnimFrame(this.canvas._redrawRequest);
+    this.canvas._redrawBounds = null;
+    this.canvas._redraw();
   }
 
   drawMarks() {
@@ -160,9 +164,9 @@ class Drawing {
   remove() {
     this.tip.remove();
     this.words.remove();
+    this.canvas.remove(); // first: layers that go one by one would ask it to paint again
     for (const group of Object.values(this.groups)) group.remove();
     for (const line of this.stretches) line.remove();
-    this.canvas.remove();
   }
 }
 

@@ -79,7 +79,7 @@ function part(atlas) {
   function precision(b) {
     const c = map.getCenter().lng;
     for (const p of atlas.data.places) {
-      if (!p.at || !p.precision_km) continue;
+      if (!p.at || !p.precision_km || !atlas.state.shown.has(atlas.model.layerOf(p))) continue;
       const lon = p.at[0] + 360 * Math.round((c - p.at[0]) / 360);
       if (lon < b[0] || lon > b[2] || p.at[1] < b[1] || p.at[1] > b[3]) continue;
       L.circle([p.at[1], lon], {renderer: lines, radius: p.precision_km * 1000, interactive: false, color: tone("--accent"), weight: 1.2, dashArray: "5 5", fillOpacity: 0.04, fillColor: tone("--accent")}).addTo(layers);
