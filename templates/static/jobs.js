@@ -59,7 +59,7 @@ function follow(job) {
       const now = await answer.json();
       pause = EVERY_MS;
       if (now.state === "waiting" || now.state === "running") { show(now); return again(); }
-      tell(say("jobs.told_" + now.state));
+      tell(say("jobs.ended." + now.state));
       if (job.dataset.own === "no" && now.state === "done") return window.location.replace(job.dataset.address);
       return window.location.reload();
     } catch {
