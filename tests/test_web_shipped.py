@@ -88,7 +88,7 @@ def test_other_blocs_and_opened_passages(client: FlaskClient) -> None:
 
 def test_data_page_lists_every_layer(client: FlaskClient, study: Any) -> None:
     text = client.get("/data").text
-    assert all(f"<td>{name}</td>" in text for name in study.layers.schema.layers)
+    assert all(f'<th scope="row">{name}</th>' in text for name in study.layers.schema.layers)
 
 
 def test_unreachable_route_is_an_answer(client: FlaskClient) -> None:
