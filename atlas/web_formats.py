@@ -18,11 +18,12 @@ TOML_TYPE = "application/toml"
 
 # The path of a page -> the same as JSON, CSV and GeoJSON ("" where a form would say nothing), and the parameters of the
 # page that they know. `*` stands for an id.
-HALT_PARAMETERS = ("halt", "scenario", "bloc", "on", "open")
+HALT_PARAMETERS = ("halt", "scenario", "bloc", "on", "open", "buyer")
 ALTERNATES: tuple[tuple[str, tuple[str, str, str], Sequence[str]], ...] = (
     ("/map", ("/api/solve", "/api/solve.csv", "/api/layers/changes.geojson"), HALT_PARAMETERS),
     ("/chokepoints", ("/api/chokepoints", "/api/chokepoints.csv", "/api/chokepoints.geojson"),
      ("bloc", "element", "commodity", "size", "among", "top", "cut")),
+    ("/buyer", ("/api/buyer", "/api/buyer.csv", ""), ("buyer", "bloc")),
     ("/frontier", ("/api/frontier", "/api/frontier.csv", ""),
      ("bloc", "element", "halt", "trusted", "since", "points")),
     ("/worth", ("/api/worth", "/api/worth.csv", ""), ("bloc", "halt", "stage", "top")),
@@ -34,6 +35,10 @@ ALTERNATES: tuple[tuple[str, tuple[str, str, str], Sequence[str]], ...] = (
     ("/compare", ("/api/compare", "/api/compare.csv", ""), ("case", "bloc", "on")),
     ("/trace/*", ("/api/trace/*", "/api/trace/*.csv", "/api/trace/*.geojson"),
      ("element", "halt", "scenario", "bloc", "direction", "origin", "threshold")),
+    ("/facilities", ("/api/facilities", "/api/facilities.csv", "/api/facilities.geojson"),
+     ("stage", "status", "element", "confidence", "country", "bloc", "operator", "text")),
+    *((f"/{kind}/*", (f"/api/{kind}/*", "", ""), HALT_PARAMETERS)
+      for kind in ("facility", "operator", "country", "port", "passage")),
     ("/data", ("/api/layers", "", ""), ()),
 )  # fmt: skip
 
