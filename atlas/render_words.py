@@ -1,7 +1,9 @@
 """The words and figures beside a map: title, cards and tables, read off an outcome and rounded for people."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -22,12 +24,13 @@ from atlas.render_cards import Bar, Card, baseline_cards, halt_cards, percent, s
 from atlas.render_style import COMMODITY_LABELS, buyer_swatch
 from atlas.world import ELEMENTS
 
-__all__ = ["Buyer", "Table", "Words", "describe", "differs", "halt_specs", "percent", "tonnes", "words"]
+__all__ = ["Buyer", "Halted", "Table", "Words", "describe", "differs", "halt_specs", "percent", "tonnes", "words"]
 
 MOST_PLACES = 20  # rows of a table of prices
 KINK_MARKS = {"more": "+", "less": "−", "neither": "*"}
 TELLING = ("transshipment", "draw", "parameter")  # changes that a notice tells of, not a chip
 GRADES = ("cerium", "standard", "H", "SH", "UH", "EH", "bonded", "SmCo")  # in the order of columns
+PAGED = ("country", "facility", "operator", "passage", "port")  # kinds of things with a page of their own
 UNNAMED = ("", "halts", "scenario", "baseline")  # names given where the user gave none
 
 
@@ -41,6 +44,15 @@ class Table:
     numeric: int = 1
     note: str = ""
     facilities: tuple[str, ...] = ()  # ids of what the rows are about, where that is facilities
+
+
+@dataclass(frozen=True)
+class Halted:
+    """A halt in words, with the page of what it names ("" where there is none) and the plant it names on the map."""
+
+    text: str
+    page: str = ""
+    facility: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ class Words:
 
     title: str
     sentence: str
-    halts: list[str] = field(default_factory=list)
+    halts: list["Halted"] = field(default_factory=list)
     cards: list[Card] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)  # shortage by sector
     tables: list[Table] = field(default_factory=list)
@@ -80,7 +92,7 @@ def words(outcome: Any, title: str | None = None) -> Words:
     return Words(
         title=head,
         sentence=outcome.sentence,
-        halts=[describe(h, outcome.layers) for h in halts],
+        halts=[_halted(h, outcome) for h in halts],
         cards=halt_cards(outcome) if halts or differs(outcome) else baseline_cards(outcome),
         bars=sector_bars(outcome.summary["halted"]),
         tables=_tables(outcome),
@@ -91,6 +103,15 @@ def words(outcome: Any, title: str | None = None) -> Words:
         about=str(getattr(outcome.scenario, "note", "") or "").strip(),
         confidence=confidence_words(outcome.summary["halted"]),
     )
+
+
+def _halted(spec: str, outcome: Any) -> Halted:
+    """Return a halt with where to read on about what it names."""
+    kind, _, rest = spec.partition(":")
+    target = re.split(r"[:@>/]", rest, maxsplit=1)[0]
+    kind = "country" if kind == "stage" else kind
+    page = f"/{kind}/{quote(target)}" if kind in PAGED else ""
+    return Halted(describe(spec, outcome.layers), page, target if kind == "facility" else "")
 
 
 def _changes(outcome: Any) -> list[tuple[str, str]]:

@@ -88,6 +88,14 @@ def test_halts_have_their_meaning_beside_them(client: FlaskClient) -> None:
         assert f'aria-label="Edit {halt}"' in text
 
 
+def test_what_is_halted_links_to_its_page(client: FlaskClient) -> None:
+    text = client.get("/map?halt=facility:kuantan&halt=passage:malacca&halt=stage:CHN/metal@0.5&halt=border:CHN-MMR").text
+    for link in ('<a href="/facility/kuantan" data-place="kuantan">Lynas Malaysia</a>', '<a href="/passage/malacca">Malacca Strait</a>',
+                 '<a href="/country/CHN">50 % of metal making in China</a>', "<li>border China – Myanmar</li>"):  # fmt: skip
+        assert link in text
+    assert 'href="/facility/' not in page(fake_outcome(("facility:kuantan",))), "a page of its own leads nowhere"
+
+
 def test_scenarios_are_cards_with_what_they_close(client: FlaskClient) -> None:
     text = client.get("/scenarios").text
     assert '<a href="/map?scenario=china-cuts-off-allies">' in text

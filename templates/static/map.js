@@ -207,10 +207,10 @@ function start(map, id, options) {
 
   /* What stands around the map and may have been put there anew with another answer. */
   function controls() {
-    for (const b of document.querySelectorAll("[data-show]")) b.addEventListener("click", () => { show(b.dataset.show); remember(); });
+    for (const b of document.querySelectorAll("[data-show]")) b.onclick = () => { show(b.dataset.show); remember(); };
     for (const input of document.querySelectorAll("input[name=colour-by]")) {
       input.checked = input.value === state.colour;
-      input.addEventListener("change", () => { state.colour = document.body.dataset.colour = input.value; redraw(); remember(); });
+      input.onchange = () => { state.colour = document.body.dataset.colour = input.value; redraw(); remember(); };
     }
     const home = by("whole-map");
     if (home) home.onclick = () => { map.closePopup(); select(null); atlas.touched = moved = false; firstView(); remember(); };
@@ -221,12 +221,12 @@ function start(map, id, options) {
       legend.addEventListener("toggle", () => { for (const d of drawings) d.words.draw(); });
     }
     window.Atlas.finder(atlas);
-    for (const link of document.querySelectorAll("[data-place]")) link.addEventListener("click", e => {
+    for (const link of document.querySelectorAll("[data-place]")) link.onclick = e => {
       const k = data.places.findIndex(p => p.id === link.dataset.place);
       if (k < 0 || e.ctrlKey || e.metaKey || e.shiftKey) return;
       e.preventDefault();
       go(k);
-    });
+    };
   }
 
   /* Look at a place and tell of it. */

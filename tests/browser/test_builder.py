@@ -103,6 +103,22 @@ def test_every_halt_has_a_meaning(browser: Any, invented_address: str, spec: str
     assert read["stage"] == ("metal" if read["kind"] == "stage" else "")
 
 
+def test_what_changed_is_a_list_of_links_to_the_map(browser: Any, address: str) -> None:
+    """By keyboard from the table to the plant: the map goes there and tells of it."""
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    browser.size(1280, 800)
+    browser.open(address + HALT, READY)
+    browser.run("""const t = document.querySelector('table[data-name="Output that changes most"]'); t.closest('details').open = true; t.querySelector('a').focus();""")
+    name = browser.run("return document.activeElement.textContent")
+    ActionChains(browser.driver).send_keys(Keys.ENTER).perform()
+    browser.wait("return !!document.querySelector('.leaflet-popup h3')")
+    assert browser.run("return document.querySelector('.leaflet-popup h3').textContent") == name
+    assert browser.run("return location.pathname") == "/map"
+    assert browser.errors() == []
+
+
 def test_back_and_forward_through_answers(browser: Any, address: str) -> None:
     browser.size(1280, 800)
     browser.open(address + "/", READY)
