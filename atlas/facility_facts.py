@@ -94,7 +94,7 @@ def facility_facts(study: Any, outcome: Any, facility: str) -> FacilityFacts:
         capex=[{k: _value(v) for k, v in r.items()} for r in paid.to_dict("records")],
         process_usd_t=float(process) if math.isfinite(process) else None,
         made={k: float(made.at[facility, k]) for k in ("baseline_t", "halted_t", "normal_t", "limit_t")}
-        if facility in made.index else {},
+        if facility in made.index and raw.get("modelled") != "no" else {},
         state=state,
         ramp=ramp(raw, layers.parameters),
         inputs=lane_records(lanes(outcome, into, state)),

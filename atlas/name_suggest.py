@@ -4,16 +4,20 @@
 by its size, and is quick enough to ask a dozen times a second.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from atlas.errors import fold
 
 # How a text fits, best first.
 SAME, BEGINS, WORD, INSIDE, NEAR = 4, 3, 2, 1, 0
-# Share of three-letter pieces that a misspelt word has in common with the right one, and the shortest such word.
+# Share of three-letter pieces that a misspelt word has in common with the right one, and the shortest such word; where
+# letters have changed places fewer pieces agree, but the letters in order do.
 LEAST_ALIKE, SHORTEST_ALIKE = 0.5, 4
+LEAST_IN_ORDER, LEAST_PIECES = 0.78, 2
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Suggestions:
 
     def __init__(self, things: Iterable[Named]) -> None:
         self.things = tuple(things)
-        self._texts = [tuple(dict.fromkeys(f for t in (n.id, n.name, *n.words) if (f := fold(t)))) for n in self.things]
+        told = [(n.id, n.name, *n.words) for n in self.things]
+        self._texts = [tuple(dict.fromkeys(f for t in texts if (f := _plain(t)))) for texts in told]
         self._holders: dict[str, list[int]] = defaultdict(list)
         for k, texts in enumerate(self._texts):
             for word in {w for t in texts for w in t.split("-") if len(w) >= SHORTEST_ALIKE}:
@@ -50,7 +55,7 @@ class Suggestions:
 
         Within a kind of fit what matters most comes first. Near spellings are sought where little else fits.
         """
-        wanted = fold(text)
+        wanted = _plain(text)
         if not wanted:
             return []
         found: dict[int, float] = {}
@@ -83,8 +88,21 @@ class Suggestions:
             return {}
         pieces = _pieces(word)
         shared = Counter(w for p in pieces for w in self._by_piece.get(p, ()))
-        alike = {w: 2 * n / (len(pieces) + len(self._pieces[w])) for w, n in shared.items()}
-        return {w: a for w, a in alike.items() if a >= LEAST_ALIKE}
+        found = {}
+        matcher = SequenceMatcher(b=word, autojunk=False)
+        for w, n in shared.items():
+            alike = 2 * n / (len(pieces) + len(self._pieces[w]))
+            if alike < LEAST_ALIKE and n >= LEAST_PIECES and abs(len(w) - len(word)) <= 1:
+                matcher.set_seq1(w)
+                alike = ratio if (ratio := matcher.ratio()) >= LEAST_IN_ORDER else 0.0
+            if alike >= LEAST_ALIKE:
+                found[w] = alike
+        return found
+
+
+def _plain(text: str) -> str:
+    """Return the words of a text, folded, joined by hyphens; brackets and apostrophes separate words too."""
+    return "-".join(re.findall(r"\w+", fold(text)))
 
 
 def _fit(wanted: str, text: str) -> int | None:

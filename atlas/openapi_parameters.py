@@ -53,6 +53,8 @@ class Names:
     scenario: str
     places: tuple[str, str]
     facility: str
+    country: str
+    operator: str
     buyer: str
 
     @classmethod
@@ -75,6 +77,8 @@ class Names:
             scenario=named[0] if named else "",
             places=known[0] if known else (facilities[0], ports[0] if ports else facilities[-1]),
             facility=known[0][0] if known else facilities[0],
+            country=str(layers.facilities["country"].iloc[0]),
+            operator=next((str(i) for ids in layers.facilities["operator_ids"] for i in ids), ""),
             buyer=_buyer(layers),
         )
 
@@ -180,6 +184,11 @@ def parameters(names: Names, settings: Settings) -> dict[str, Schema]:
         "compare.show": _one("show", "Of the page; says nothing here.", one_of(SHOWN)),
         "path.place": _path("place", "A facility, site, country (its demand), market or demand row.", text,
                             names.facility),
+        "path.facility": _path("thing", "A facility, by its id.", text, names.facility),
+        "path.port": _path("thing", "A port, UN/LOCODE.", text, names.places[1]),
+        "path.passage": _path("thing", "A passage.", one_of(names.passages), names.passages[0]),
+        "path.country": _path("thing", "A country, ISO 3166-1 alpha-3.", text, names.country),
+        "path.operator": _path("thing", "A company, by its id.", text, names.operator),
         "path.map_layer": _path("name", "A layer of the map.", one_of(LAYERS), "facilities"),
         "path.layer": _path("name", "A layer; see /api/layers.", _named(names.layers, text), "facilities"),
         "path.scenario": _path("name", "A scenario; see /api/scenarios.", _named(names.scenarios, text),

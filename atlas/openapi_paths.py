@@ -162,7 +162,22 @@ def _exploring() -> list[Operation]:
                 "FacilityPlaces"),
         _places("/api/nearby.geojson", "nearby", "Layers", "Land, railways and roads within a box, for close-ups",
                 ("nearby.bbox", "nearby.zoom"), "Near"),
+        *_things(),
     ]  # fmt: skip
+
+
+def _things() -> list[Operation]:
+    told = (
+        ("facility", "Facility", "A facility: what it is, its inputs and outputs, who depends on it"),
+        ("operator", "Company", "A company: its units and who takes from them"),
+        ("country", "Country", "A country: its stages, trade, demand and facilities"),
+        ("port", "Through", "A port: what passes it and for whom"),
+        ("passage", "Through", "A passage: what passes it and for whom"),
+    )
+    return [
+        Operation(f"/api/{kind}/{{thing}}", kind, "Layers", summary, (f"path.{kind}", *ANSWER), answer=ref(shape))
+        for kind, shape, summary in told
+    ]
 
 
 def _jobs() -> list[Operation]:

@@ -200,7 +200,8 @@ class ThroughFacts:
     def to_json(self) -> dict[str, Any]:
         """Return all of it as plain values."""
         keys = ("kind", "id", "row", "state", "baseline_t", "halted_t", "by_commodity", "lanes", "dependents")
-        return {k: getattr(self, k) for k in keys} | {"loss_if_halted": self.loss}
+        left = {"count": self.lanes_left[0], "tonnes": self.lanes_left[1]}
+        return {k: getattr(self, k) for k in keys} | {"lanes_left_out": left, "loss_if_halted": self.loss}
 
 
 def through_facts(study: Any, outcome: Any, kind: str, place: str) -> ThroughFacts:

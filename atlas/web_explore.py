@@ -1,6 +1,6 @@
 """Exploring the facilities: a page whose map and table are twins, filters in the address, and the same as data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -12,6 +12,7 @@ from flask import Blueprint, Response, current_app, request
 from markupsafe import Markup
 
 from atlas import geo
+from atlas.errors import BadInput
 from atlas.export import ATTRIBUTION
 from atlas.export_geojson import collection_text, plain
 from atlas.facility_filter import COLUMNS, ONE, SEVERAL, Facilities, FacilityFilter
@@ -24,7 +25,7 @@ from atlas.web_answers import Document
 from atlas.web_formats import GEOJSON_TYPE, attached, csv_document, json_document
 from atlas.web_map import land_digest
 from atlas.web_pages import html_document, nav
-from atlas.web_query import Query, parameters
+from atlas.web_query import Query, parameters, single
 
 PARAMETERS = (*SEVERAL, *ONE, "text")
 
@@ -33,14 +34,14 @@ explore = Blueprint("explore", __name__)
 
 @explore.get("/facilities")
 def facilities_page() -> Response:
-    """Show the facilities that a filter leaves, on a map and in a table."""
+    """Show the facilities that a filter leaves, on a map and in a table; `part=list` is what its script puts in."""
+    problems: list[str] = []
+    part = single(parameters(request, (*PARAMETERS, "part"), _atlas().settings), "part", "", problems)
+    if problems or part not in ("", "list"):
+        raise BadInput(problems or f"part {part[:40]!r}: expected list")
+    if part:
+        return _kept("part", lambda asked: html_document(_template("explore_list.html", _shown(asked))), ("part",))
     return _kept("page", _page)
-
-
-@explore.get("/facilities/list")
-def facilities_part() -> Response:
-    """Return the part of the page that a filter changes, for its script."""
-    return _kept("part", lambda asked: html_document(_template("explore_list.html", _shown(asked))))
 
 
 @explore.get("/api/facilities")
@@ -93,9 +94,9 @@ def _prepared(same: _Same) -> Facilities:
     return Facilities(outcome.layers, outcome.facilities["baseline_t"].to_dict())
 
 
-def _kept(form: str, make: Callable[[FacilityFilter], Document]) -> Response:
+def _kept(form: str, make: Callable[[FacilityFilter], Document], more: Sequence[str] = ()) -> Response:
     atlas = _atlas()
-    asked = facilities().read(parameters(request, PARAMETERS, atlas.settings))
+    asked = facilities().read(parameters(request, (*PARAMETERS, *more), atlas.settings))
     response: Response = atlas.send(atlas.answers.documents.get(("facilities", form, asked), lambda: make(asked)))
     return response
 

@@ -16,6 +16,7 @@ from atlas.openapi_parameters import Names, parameters
 from atlas.openapi_paths import GROUPS, Operation, operations
 from atlas.openapi_scenario import scenario_example, scenario_schema
 from atlas.openapi_schemas import Schema, basic_schemas, ref
+from atlas.openapi_things import thing_schemas
 from atlas.render import environment
 from atlas.web_answers import Document
 from atlas.web_errors import RETRY_AFTER_S
@@ -102,7 +103,7 @@ def openapi_document(study: Any, settings: Settings) -> dict[str, Any]:
         "tags": [{"name": name, "description": about} for name, about in GROUPS.items()],
         "paths": paths,
         "components": {
-            "schemas": basic_schemas() | finding_schemas() | explore_schemas()
+            "schemas": basic_schemas() | finding_schemas() | explore_schemas() | thing_schemas()
             | {"Scenario": scenario_schema(study, names)},
             "parameters": {_component(key): p for key, p in known.items()},
             "headers": HEADERS,

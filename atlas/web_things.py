@@ -143,12 +143,15 @@ def _tables(layers: Any) -> dict[str, pd.DataFrame]:
             "country": layers.countries, "operator": layers.operators}  # fmt: skip
 
 
-def _asked(kind: str, thing: str) -> Asked:
-    """Return what is asked for; raises NotFound for an id that the layers do not have."""
+def _asked(kind: str, thing: str, more: Iterable[str] = ()) -> Asked:
+    """Return what is asked for; raises NotFound for an id that the layers do not have.
+
+    `more` are parameters that are taken and say nothing: those by which the map is looked at.
+    """
     table = _tables(_atlas().study.layers)[kind]
     found = thing.strip()
     found = found.upper() if kind in ("country", "port") else found.lower()
-    query = halt_query(request, _atlas().settings, more=("view",))
+    query = halt_query(request, _atlas().settings, more=more)
     if found not in table.index:
         raise NotFound(kind, thing[:80], near(kind, thing))
     return Asked(kind, found, query)
@@ -202,7 +205,7 @@ def _facts(asked: Asked, outcome: Any) -> Any:
 
 def _page(kind: str, thing: str) -> Response:
     try:
-        asked = _asked(kind, thing)
+        asked = _asked(kind, thing, ("view",))
     except NotFound as error:
         return _missing(kind, error)
     show = {"facility": _facility, "country": _country, "operator": _operator}.get(kind, _through)

@@ -134,7 +134,7 @@ function explore(map, id, options) {
     asked = new AbortController();
     results.classList.add("busy");
     const tail = said ? "?" + said : "";
-    return fetch("/facilities/list" + tail, {signal: asked.signal}).then(r => { if (!r.ok) throw new Error(String(r.status)); return r.text(); }).then(html => {
+    return fetch("/facilities?part=list" + (said ? "&" + said : ""), {signal: asked.signal}).then(r => { if (!r.ok) throw new Error(String(r.status)); return r.text(); }).then(html => {
       const made = new DOMParser().parseFromString(html, "text/html");
       results.replaceChildren(...made.body.childNodes, ...(made.querySelector("body script.live") ? [] : made.querySelectorAll("script.live")));
       results.classList.remove("busy");
