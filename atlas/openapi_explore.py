@@ -17,7 +17,7 @@ from atlas.openapi_schemas import (
     record,
     ref,
 )
-from atlas.web_jobs import CANCELLED, DONE, FAILED, RUNNING, WAITING
+from atlas.web_job_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING
 from atlas.web_jobs_pages import BY_NAME
 from atlas.world import ELEMENTS, STAGES
 

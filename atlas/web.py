@@ -29,7 +29,7 @@ from atlas.web_errors import failure
 from atlas.web_explore import explore
 from atlas.web_frontier import frontiers
 from atlas.web_headers import guard
-from atlas.web_jobs import Jobs
+from atlas.web_job_queue import Jobs
 from atlas.web_jobs_pages import job_pages
 from atlas.web_layers import layers_api
 from atlas.web_limits import Answer, Rates, TimeLimit, check_site

@@ -20,7 +20,8 @@ from atlas.scenario import Scenario
 from atlas.web_answers import Document
 from atlas.web_builder import PRESETS
 from atlas.web_formats import csv_document, json_document
-from atlas.web_jobs import Job, asked_job, page_of, result_of
+from atlas.web_job_queue import Job
+from atlas.web_jobs import asked_job, page_of, result_of
 from atlas.web_pages import html_document, nav
 from atlas.web_query import BUYER_PARTS, buyer_rows, parameters, single
 

@@ -49,7 +49,8 @@ from atlas.render_data import json_text
 from atlas.singles import Singles, singles
 from atlas.web_answers import Document
 from atlas.web_api import GEOJSON_TYPE, JSON_TYPE
-from atlas.web_jobs import CANCELLED, PATIENCE_S, Job, asked_job, page_of, result_of
+from atlas.web_job_queue import CANCELLED, Job
+from atlas.web_jobs import PATIENCE_S, asked_job, page_of, result_of
 from atlas.web_pages import html_document, nav
 from atlas.web_query import parameters, single
 

@@ -18,7 +18,8 @@ from atlas.render_frontier import NARROW, WIDE, frontier_plot, panels, worth_plo
 from atlas.shadow import TOP, TOP_MOST, UNIT_OF, Worth, worth
 from atlas.web_answers import Document
 from atlas.web_formats import csv_document, json_document
-from atlas.web_jobs import Job, asked_job, page_of, result_of
+from atlas.web_job_queue import Job
+from atlas.web_jobs import asked_job, page_of, result_of
 from atlas.web_pages import html_document, nav
 from atlas.web_query import parameters, single
 from atlas.world import STAGES
@@ -64,6 +65,7 @@ def frontier_page() -> Response:
             environment().get_template("frontier.html").render(
                 nav=nav("/frontier"), base=atlas.assets.base, here="/frontier", ask=ask, f=found,
                 p=_frontier_parts(found), form=_form(ask, atlas.study), json=_address("/api/frontier", ask),
+                csv=_address("/api/frontier.csv", ask),
             )
         )  # fmt: skip
 
@@ -100,7 +102,7 @@ def worth_page() -> Response:
             environment().get_template("worth.html").render(
                 nav=nav("/worth"), base=atlas.assets.base, here="/worth", ask=ask, w=found,
                 p=_worth_parts(found, atlas.study.layers), form=_form(ask, atlas.study),
-                json=_address("/api/worth", ask),
+                json=_address("/api/worth", ask), csv=_address("/api/worth.csv", ask),
             )
         )  # fmt: skip
 
@@ -218,7 +220,7 @@ def _sent(document: Document) -> Response:
 
 def _address(path: str, ask: Ask) -> str:
     parts = [("bloc", ask.bloc), *(("halt", h) for h in ask.halts)]
-    if path == "/api/frontier":
+    if path.startswith("/api/frontier"):
         parts += [("element", ask.element), ("trusted", ask.trusted), ("since", ask.since)]
     return f"{path}?{urlencode(parts)}"
 

@@ -19,19 +19,8 @@ from atlas.web_buyer import begin_buyer
 from atlas.web_chokepoints import begin_chokepoints
 from atlas.web_errors import NotFound, TooLarge, failure
 from atlas.web_frontier import HALTS, WORTH_HALT, begin_frontier, begin_worth
-from atlas.web_jobs import (
-    CANCELLED,
-    RUNNING,
-    WAITING,
-    Job,
-    Ticket,
-    asker,
-    counted_asker,
-    duration,
-    known_asker,
-    view_page,
-    with_cookie,
-)
+from atlas.web_job_queue import CANCELLED, RUNNING, WAITING, Job, Ticket, is_address
+from atlas.web_jobs import asker, counted_asker, duration, known_asker, view_page, with_cookie
 from atlas.web_pages import html_document, nav
 from atlas.web_projects import begin_fixes
 from atlas.web_query import json_body, parameters
@@ -120,8 +109,7 @@ def again_from_page(ticket_id: str) -> AnyResponse:
     parameters(request, (), _atlas().settings)
     ticket = _ticket(ticket_id)
     path, _, query = ticket.address.partition("?")
-    _begun(BY_PATH[path], query, ticket.asker)
-    return _to(ticket)
+    return _to(_begun(BY_PATH[path], query, ticket.asker))
 
 
 @job_pages.get("/api/jobs")
@@ -247,7 +235,7 @@ def _begun(kind: Kind, query: str, who: str) -> Ticket:
     counted = counted_asker()
     # The page itself reads what is asked, so that a form, a body and an address mean the same and fail the same.
     with current_app.test_request_context(address):
-        g.anew, g.asker, g.counted = True, who if not who.startswith("address ") else "", counted
+        g.anew, g.asker, g.counted = True, "" if is_address(who) else who, counted
         job, title = kind.begin()
     jobs = _atlas().jobs
     ticket: Ticket = jobs.ticket(job, who, address, title, _api_address(kind, query))

@@ -13,7 +13,8 @@ from atlas.render import environment
 from atlas.render_projects import page_parts
 from atlas.web_answers import Document
 from atlas.web_formats import csv_document, json_document
-from atlas.web_jobs import Job, asked_job, page_of, result_of
+from atlas.web_job_queue import Job
+from atlas.web_jobs import asked_job, page_of, result_of
 from atlas.web_pages import html_document, nav
 from atlas.web_query import parameters, single
 from atlas.world import CALIBRATED_YEAR
@@ -60,7 +61,8 @@ def fixes_page() -> Response:
         return atlas.send(_start(ask))
 
     def make(found: Fixes) -> Document:
-        return _page(ask, f=found, p=page_parts(found, atlas.study.layers), json=ask.address("/api/fixes"))
+        return _page(ask, f=found, p=page_parts(found, atlas.study.layers), json=ask.address("/api/fixes"),
+                     csv=ask.address("/api/fixes.csv"))
 
     return page_of(_job(ask), "What would fix it", "/fixes", make)
 

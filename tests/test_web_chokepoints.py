@@ -417,7 +417,7 @@ def test_the_page_of_other_commodities_and_elements(
 def test_a_failure_is_told_before_it_is_tried_again() -> None:
     """Work that fails between two looks of a page is not begun anew until somebody was told."""
     from atlas.errors import SolverFailure
-    from atlas.web_jobs import Jobs
+    from atlas.web_job_queue import Jobs
 
     jobs, starts = Jobs(settings({})), []
 

@@ -20,7 +20,8 @@ from atlas.solver import LinearProgramme
 from atlas.solver_process import NICED_PROGRAM, SolverProcess
 from atlas.web import create_app
 from atlas.web_errors import Overload, TooMany
-from atlas.web_jobs import CANCELLED, COOKIE, DONE, FAILED, RUNNING, WAITING, Job, Jobs, duration
+from atlas.web_job_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING, Job, Jobs
+from atlas.web_jobs import COOKIE, duration
 from tests.dozing import doze
 from tests.fake_outcome import fake_study
 from tests.invented import invent
@@ -435,3 +436,58 @@ def test_forgotten_results_free_their_memory() -> None:
 def test_durations_in_words() -> None:
     assert [duration(s) for s in (0.4, 59.4, 61, 600, 3700)] == ["0 s", "59 s", "1 min 1 s", "10 min", "62 min"]
     assert Job().left_s is None
+
+
+def test_programs_at_one_address_have_tickets_of_their_own(app: Any, works: dict[str, Steps]) -> None:
+    """Nobody gets to cancel what another program asked for, though both ask the same from one address."""
+    first, second = app.test_client(), app.test_client()
+    asked = {"kind": "frontier", "bloc": "pair"}
+    a, b = first.post("/api/jobs", json=asked).get_json(), second.post("/api/jobs", json=asked).get_json()
+    assert a["id"] != b["id"]
+    first.delete(f"/api/jobs/{a['id']}")
+    before = works["frontier"].steps
+    until(lambda: works["frontier"].steps > before + 3)
+    assert second.get(f"/api/jobs/{b['id']}").get_json()["state"] == RUNNING
+    assert second.get("/api/jobs").get_json()["yours"] == []
+
+
+def test_tickets_do_not_grow_without_end(jobs: Jobs, monkeypatch: Any) -> None:
+    monkeypatch.setattr("atlas.web_job_queue.TICKETS_KEPT", 5)
+    work = Steps()
+    job = jobs.get("a", work)
+    tickets = [jobs.ticket(job, "address 127.0.0.1", "/frontier", "x") for _ in range(9)]
+    assert [jobs.find(t.id) is not None for t in tickets] == [False] * 4 + [True] * 5
+    for t in tickets[4:]:
+        jobs.cancel(t)
+    before = work.steps
+    until(lambda: work.steps > before + 3)  # those whose ticket was dropped took nothing back
+
+
+def test_what_was_solved_before_a_cancel_outlives_a_restart(monkeypatch: Any, tmp_path: Any) -> None:
+    """Singles keep each solve as it ends: begun again by another server, they go on from there."""
+    from dataclasses import replace
+
+    from atlas import singles as module
+
+    real, solved = module.solve_one, []
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.02)
+        solved.append(args[1])
+        return real(*args)
+
+    monkeypatch.setattr(module, "solve_one", slow)
+    study = mapped(invent())
+    study.settings = replace(study.settings, cache_dir=str(tmp_path))
+    client = create_app(study, settings({}, job_wait_s=60.0)).test_client()
+    job = client.post("/api/jobs", json={"kind": "singles", "bloc": "pair"}).get_json()["id"]
+    until(lambda: len(solved) >= 3)
+    client.delete(f"/api/jobs/{job}")
+    until(lambda: client.get(f"/api/jobs/{job}").get_json()["state"] == CANCELLED)
+    first = len(solved)
+    again = create_app(study, settings({}, job_wait_s=60.0)).test_client()
+    made = again.post("/api/jobs", json={"kind": "singles", "bloc": "pair"}).get_json()["id"]
+    until(lambda: again.get(f"/api/jobs/{made}").get_json()["state"] == DONE, 60.0)
+    total = again.get(f"/api/jobs/{made}").get_json()["total"]
+    assert first < total == len(set(map(repr, solved)))
+    assert len(solved) <= len(set(map(repr, solved))) + 1, "only what was under way at the cancel is solved twice"
