@@ -19,7 +19,17 @@ function start(map, id, options) {
   map.getContainer().setAttribute("aria-label", options.label || say("map.label"));
   const atlas = {map, state, live, layer, ready, show, renew, select, go, firstView, get data() { return data; }, get model() { return m; }, get drawings() { return drawings; }, on: f => listeners.push(f)};
   window.Atlas.shown = atlas;
+  if (window.matchMedia("(prefers-reduced-motion: reduce)").matches) still();
   firstView();
+
+  /* For who wants no motion: the map goes where it is told to at once. */
+  function still() {
+    const pan = map.panBy.bind(map), view = map.setView.bind(map);
+    Object.assign(map.options, {zoomAnimation: false, fadeAnimation: false, markerZoomAnimation: false, inertia: false});
+    map._zoomAnimated = false;
+    map.panBy = (by, how) => pan(by, {...how, animate: false});
+    map.setView = (at, zoom, how) => view(at, zoom, {...how, animate: false});
+  }
 
   /* ----- where to look first: the Pacific whole, so that Shanghai - Los Angeles is one line ----- */
   function firstView() {

@@ -318,3 +318,17 @@ def test_snippet_and_address_to_copy(browser: Any, invented_address: str) -> Non
     browser.open(browser.run("return location.href"), READY)
     assert browser.run("return [document.body.dataset.view, document.body.dataset.colour, Atlas.shown.state.shown.has('ports')]") == ["after", "source", False]
     clean(browser)
+
+
+def test_no_motion_for_who_wants_none(browser: Any, invented_address: str) -> None:
+    send = browser.driver.execute_cdp_cmd
+    send("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]})
+    try:
+        browser.size(1280, 800)
+        browser.open(invented_address + "/?at=10,50,5", READY)
+        moved = browser.run("const m = Atlas.shown.map, a = m.getCenter().lng; m.panBy([200, 0]); const b = m.getCenter().lng; m.zoomIn(1); return [b - a, m.getZoom()];")
+        assert moved[0] == pytest.approx(200 * 360 / (256 * 2**5), rel=0.02), "at once, not on the way"
+        assert moved[1] == 6
+    finally:
+        send("Emulation.setEmulatedMedia", {"features": []})
+    clean(browser)
