@@ -25,7 +25,7 @@ def concentration_page() -> Response:
     """Show how concentrated each stage and element is, beside published measures."""
     atlas = _atlas()
     element, halts = _ask()
-    address = "/api/concentration" + (f"?{urlencode(_parts(element, halts))}" if element or halts else "")
+    tail = f"?{urlencode(_parts(element, halts))}" if element or halts else ""
 
     def make() -> Document:
         made = page_parts(_measured(element, halts))
@@ -33,7 +33,8 @@ def concentration_page() -> Response:
         return html_document(
             template.render(
                 nav=nav("/concentration"), base=atlas.assets.base, here="/concentration", p=made, halts=halts,
-                element=element, keys=[(k, KEY_WORDS[k]) for k in KEYS], json=address,
+                element=element, keys=[(k, KEY_WORDS[k]) for k in KEYS], json=f"/api/concentration{tail}",
+                csv=f"/api/concentration.csv{tail}",
             )
         )  # fmt: skip
 

@@ -100,6 +100,7 @@ def _page(query: RouteQuery, found: Sequence[Any], problems: Sequence[str] = ())
             examples=[] if words else [(title, q.address()) for title, q in EXAMPLES if _known(q)],
             address=query.address(),
             json_address=query.address("/api/route"),
+            csv_address=query.address("/api/route.csv"),
             geojson_address=query.address("/api/route.geojson"),
             legend=route_legend(pick=not found),
             data=data_text(route_payload(reachable, layers, ends, query.close, not found, query.open)),

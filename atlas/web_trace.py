@@ -96,6 +96,7 @@ def trace_page(place: str) -> Response:
             tail = query.address()
             links = [
                 {"href": f"/api/trace/{quote(made.target.id)}{tail}", "text": "The same as JSON", "download": False},
+                {"href": f"/api/trace/{quote(made.target.id)}.csv{tail}", "text": "Shares (CSV)", "download": True},
                 {"href": f"/api/trace/{quote(made.target.id)}.geojson{tail}", "text": "Paths (GeoJSON)",
                  "download": True},
             ]  # fmt: skip

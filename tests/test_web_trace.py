@@ -100,12 +100,13 @@ def test_policy_lets_the_page_run_and_nothing_else(client: FlaskClient) -> None:
 def test_json_is_that_of_the_command_and_links_hold(client: FlaskClient) -> None:
     html = client.get("/trace/vac-hanau?direction=both").text
     links = re.findall(r'href="(/api/trace/[^"]+)"', html)
-    assert len(links) == 2
+    assert len(links) == 3
+    assert client.get(unescape(links[1])).mimetype == "text/csv"
     told = client.get(unescape(links[0])).json
     assert told["id"] == "vac-hanau"
     assert told["upstream"]
     assert told["downstream"]
-    response = client.get(unescape(links[1]))
+    response = client.get(unescape(links[2]))
     assert response.mimetype == "application/geo+json"
     assert not rfc7946.problems(response.text)
     directions = {f["properties"]["direction"] for f in response.json["features"]}
