@@ -184,7 +184,7 @@ def share_bar(share: float) -> Markup:
     """Return a share as a short bar; the figure stands beside it."""
     width = round(60 * min(max(share, 0.0), 1.0), 1)
     return Markup(
-        '<svg class="share" width="62" height="10" viewBox="0 0 62 10" aria-hidden="true" focusable="false">'
+        '<svg class="sharebar" width="62" height="10" viewBox="0 0 62 10" aria-hidden="true" focusable="false">'
         '<rect class="whole" x="0.5" y="0.5" width="61" height="9"/>'
         '<rect class="part" x="1" y="1" width="{w}" height="8"/></svg>'
     ).format(w=width)

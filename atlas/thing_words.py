@@ -276,14 +276,14 @@ def through_sentence(t: ThroughFacts, outcome: Any) -> str:
     name = t.row["name"]
     if t.baseline_t <= 0 and t.halted_t <= 0:
         shut = " It is shut unless opened." if t.row.get("default_open") in (False, "no") else ""
-        return f"Nothing of the rare-earth chain passes {name} in the model's {outcome.year}.{shut}"
-    first = f"In the model's {outcome.year}, {tonnes(t.baseline_t)} t a year pass {name}"
+        return f"{name}: nothing of the rare-earth chain passes here in the model's {outcome.year}.{shut}"
+    first = f"{name}: {tonnes(t.baseline_t)} t of rare-earth goods pass here in the model's {outcome.year}"
     if t.state == "halted":
         first += f", and {tonnes(t.halted_t)} t with the halt"
     big = [d for d in t.dependents if d["share"] >= 0.5][:NAMED]
     if big:
         goods = [(percent(d["share"]), COMMODITY_LABELS[d["commodity"]].lower(), d["name"]) for d in big]
-        first += "; so do " + ", ".join(f"{share} of the {what} to {name}" for share, what, name in goods)
+        first += ", among them " + _listed([f"{share} of the {what} for {to}" for share, what, to in goods])
     return first + "."
 
 
