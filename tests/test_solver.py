@@ -292,10 +292,8 @@ def test_a_server_outlives_its_solver(through: Any) -> None:
 
 
 def test_the_server_turns_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    import waitress
-
     seen: list[bool] = []
-    monkeypatch.setattr(waitress, "serve", lambda *_, **__: seen.append(solver._runner is not None))
+    monkeypatch.setattr(web, "run", lambda *_, **__: seen.append(solver._runner is not None))
     try:
         web.serve(fake_study(), settings=settings({}))
         web.serve(fake_study(), settings=settings({}, solver_process=False))
