@@ -96,7 +96,7 @@ class Answers:
                 self._count(asker)
                 if not self._running:
                     self._last = time.monotonic()
-                waiting = self._running[key] = self._pool.submit(self._solve, key, question, bloc)
+                waiting = self._running[key] = self._pool.submit(self._solve, key, question, bloc, time.monotonic())
         try:
             return waiting.result(timeout=self.settings.solve_time_limit_s)
         except WaitTimeout:
@@ -111,9 +111,15 @@ class Answers:
             return True
         return bool(most_s) and ahead >= self.settings.solve_slots and ahead * self._pace_s > most_s
 
-    def _solve(self, key: Hashable, question: Any, bloc: str) -> Any:
+    def _solve(self, key: Hashable, question: Any, bloc: str, since: float) -> Any:
         try:
-            made = self.study.solve(scenario=question, bloc=bloc)
+            # What has waited too long after all makes room: a flood is over within the longest wait, slow as it got.
+            if self.settings.solve_wait_s and time.monotonic() - since > self.settings.solve_wait_s:
+                raise Overload("the server is busy solving; try again in a few seconds")
+            try:
+                made = self.study.solve(scenario=question, bloc=bloc)
+            finally:
+                self._keep_pace()
             with self._lock:
                 self.solved += 1
                 self._done[key] = made
@@ -122,11 +128,15 @@ class Answers:
             return made
         finally:
             with self._lock:
-                now = time.monotonic()
-                spent = now - self._last
-                self._pace_s = 0.7 * self._pace_s + 0.3 * spent if self._pace_s else spent
-                self._last = now
                 self._running.pop(key, None)
+
+    def _keep_pace(self) -> None:
+        """Note that a solve has ended."""
+        with self._lock:
+            now = time.monotonic()
+            spent = now - self._last
+            self._pace_s = 0.7 * self._pace_s + 0.3 * spent if self._pace_s else spent
+            self._last = now
 
     def _count(self, asker: str) -> None:
         """Count a new answer for an address; raises TooMany over the limit."""

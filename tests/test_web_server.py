@@ -391,6 +391,25 @@ def test_who_would_wait_too_long_is_refused_at_once(study: FakeStudy) -> None:
     assert 2 <= codes.count(200) <= 4
 
 
+def test_who_has_waited_too_long_makes_room(study: FakeStudy) -> None:
+    """Before the pace is known all are let in; those whose turn comes too late are told so, and nothing is solved."""
+    study.delay_s = 0.5
+    app = web.create_app(study, settings({}, solve_slots=1, solve_queue=20, solve_wait_s=0.75))
+    codes: list[int] = []
+    threads = [
+        threading.Thread(
+            target=lambda n=n: codes.append(client_of(app).get(f"/api/solve?halt=facility:f{n}").status_code)
+        )
+        for n in range(6)
+    ]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert set(codes) == {200, 503}
+    assert len(study.solved) == codes.count(200) <= 2
+
+
 def test_waitress_takes_the_options() -> None:
     own = settings({}, max_header_bytes=1000, max_connections=7, trusted_proxies=1)
     options = web.waitress_options(own)
