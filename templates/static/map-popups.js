@@ -88,7 +88,7 @@ window.Atlas.popups = function (m, live) {
     if (live && m.isMarket(p) && !p.buyer) box.append(more(link("/country/" + encodeURIComponent(p.country), say("map.whole_story"))));
     const halts = offers(shipped ? [[say("map.halt_this"), {kind: "facility", target: p.id}], [say("map.halt_exports", {country: m.country(p.country)}), {kind: "country", target: p.country}]]
       : p.buyer ? [] : [[say("map.halt_exports", {country: m.country(p.country)}), {kind: "country", target: p.country}], [say("map.halt_towards", {country: m.country(p.country)}), {kind: "country", destination: p.country}]]);
-    if (halts) box.append(halts);
+    if (halts) box.firstChild.after(halts); // first of all: on a phone the rest takes scrolling
     const into = [], out = [];
     for (const [lane, [before, after]] of m.totals) {
       const l = m.lanes[lane];

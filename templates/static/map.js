@@ -207,6 +207,8 @@ function start(map, id, options) {
     for (const what of ["dragstart", "wheel", "keydown", "mousedown", "touchstart", "dblclick"]) map.getContainer().addEventListener(what, () => { atlas.touched = true; }, {passive: true});
     map.on("moveend", () => { if (atlas.touched) { moved = true; remember(); } });
     map.on("click", e => pressed(e, map));
+    map.on("popupopen", () => { document.body.dataset.popup = "open"; });
+    map.on("popupclose", () => { delete document.body.dataset.popup; });
     map.on("popupclose", () => { if (state.selected !== null) window.setTimeout(() => { if (!map._popup || !map._popup.isOpen()) select(null); }, 0); });
     document.addEventListener("themechange", () => { for (const d of drawings) { d.tones(); d.draw(); } });
     for (const part of window.Atlas.parts || []) part(atlas);
