@@ -188,7 +188,7 @@ function thing(map, id, options) {
   function look() {
     if (!data.box) return;
     const [w, s, e, n] = data.box, pad = map.getSize().x < 600 ? 18 : 36;
-    map.fitBounds([[s, w], [n, e]], {animate: false, padding: [pad, pad], maxZoom: 8});
+    map.fitBounds([[s, w], [n, e]], {animate: false, padding: [pad, pad], maxZoom: data.stretches.length ? 8 : 4}); // a lone place is seen with its surroundings
   }
   look();
   const lines = data.stretches.map(s => {
