@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
+from weakref import WeakKeyDictionary
 
 import geopandas as gpd
 import pandas as pd
@@ -28,6 +28,7 @@ from atlas.web_pages import html_document, nav
 from atlas.web_query import Query, parameters, single
 
 PARAMETERS = (*SEVERAL, *ONE, "text")
+_PREPARED: WeakKeyDictionary[Any, Facilities] = WeakKeyDictionary()
 
 explore = Blueprint("explore", __name__)
 
@@ -68,30 +69,13 @@ def _atlas() -> Any:
 
 
 def facilities() -> Facilities:
-    """Return the facilities of the study with what the baseline makes of each."""
+    """Return the facilities of the study with what the baseline makes of each; prepared once for an application."""
     atlas = _atlas()
-    query = Query()
-    outcome = atlas.answers.outcome(atlas.answers.question(query), query.bloc, request.remote_addr or "")
-    return _prepared(_Same(outcome))
-
-
-class _Same:
-    """An outcome as a key: the same object is the same."""
-
-    def __init__(self, outcome: Any) -> None:
-        self.outcome = outcome
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.outcome is self.outcome
-
-    def __hash__(self) -> int:
-        return id(self.outcome)
-
-
-@lru_cache(maxsize=4)
-def _prepared(same: _Same) -> Facilities:
-    outcome = same.outcome
-    return Facilities(outcome.layers, outcome.facilities["baseline_t"].to_dict())
+    if atlas not in _PREPARED:
+        query = Query()
+        outcome = atlas.answers.outcome(atlas.answers.question(query), query.bloc, request.remote_addr or "")
+        _PREPARED[atlas] = Facilities(outcome.layers, outcome.facilities["baseline_t"].to_dict())
+    return _PREPARED[atlas]
 
 
 def _kept(form: str, make: Callable[[FacilityFilter], Document], more: Sequence[str] = ()) -> Response:

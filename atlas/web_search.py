@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
+from weakref import WeakKeyDictionary
 
 from flask import Blueprint, Response, current_app, request
 
@@ -21,6 +21,7 @@ from atlas.web_query import Query, parameters, single
 
 LIMIT, LIMIT_MOST, ON_PAGE = 8, 20, 60
 LONGEST = 120  # characters that are looked for
+_PREPARED: WeakKeyDictionary[Any, Suggestions] = WeakKeyDictionary()
 
 searching = Blueprint("searching", __name__)
 
@@ -80,28 +81,13 @@ def _told(n: Named) -> dict[str, str]:
 
 
 def suggestions() -> Suggestions:
-    """Return everything that the search knows; prepared once for a study's layers."""
+    """Return everything that the search knows; prepared once for an application."""
     atlas = _atlas()
-    return _prepared(_Key(atlas.study.layers.digest, atlas))
-
-
-class _Key(tuple[str, int]):
-    """Layers by their digest, with the application that holds them."""
-
-    atlas: Any
-
-    def __new__(cls, digest: str, atlas: Any) -> "_Key":
-        made = super().__new__(cls, (digest, id(atlas)))
-        made.atlas = atlas
-        return made
-
-
-@lru_cache(maxsize=4)
-def _prepared(key: _Key) -> Suggestions:
-    query = Query()
-    answers = key.atlas.answers
-    outcome = answers.outcome(answers.question(query), query.bloc, request.remote_addr or "")
-    return Suggestions([*_things(outcome), *_pages(key.atlas.answers.scenarios)])
+    if atlas not in _PREPARED:
+        query = Query()
+        outcome = atlas.answers.outcome(atlas.answers.question(query), query.bloc, request.remote_addr or "")
+        _PREPARED[atlas] = Suggestions([*_things(outcome), *_pages(atlas.answers.scenarios)])
+    return _PREPARED[atlas]
 
 
 def _things(outcome: Any) -> Iterator[Named]:
