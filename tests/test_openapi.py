@@ -135,6 +135,7 @@ def test_parameters_are_those_that_are_read(name: str, client: Any, document: An
 
 def test_a_blank_parameter_is_left_out(client: Any) -> None:
     assert client.get("/api/concentration?element=&halt=").data == client.get("/api/concentration").data
+    assert client.get("/api/facilities?element=,,&stage=+").data == client.get("/api/facilities").data
 
 
 def test_fields_of_a_scenario_are_those_that_are_read(document: Any, monkeypatch: pytest.MonkeyPatch) -> None:

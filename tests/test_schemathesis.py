@@ -29,14 +29,14 @@ FORMS = r"\.(csv|geojson|toml)$"
 
 @schemathesis.hook
 def filter_query(context: Any, query: Any) -> bool:
-    """Leave out blank parameters: the document says that they are left out, a schema cannot."""
+    """Leave out blank parameters, and lists of nothing: the document says that they are left out, a schema cannot."""
     return not query or not any(_blank(v) for v in query.values())
 
 
 def _blank(value: Any) -> bool:
     if isinstance(value, list):
         return all(_blank(v) for v in value)
-    return isinstance(value, str) and not value.strip()
+    return isinstance(value, str) and not value.strip(" ,;")
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +121,6 @@ def test_tables_of_long_work_have_their_columns(app: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("pattern", "examples"), [(rf"^(?!{LONG[1:]})", 200), (LONG, 30)])
+@pytest.mark.parametrize(("pattern", "examples"), [(rf"^(?!{LONG[1:]})", 60), (LONG, 8)])
 def test_many_draws_keep_the_contract(app: Any, pattern: str, examples: int) -> None:
     check(Report(app, examples, coverage=True, path_regex=pattern), labels(pattern))
