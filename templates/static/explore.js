@@ -113,6 +113,16 @@ function explore(map, id, options) {
     if (window.sortTables) window.sortTables(results);
   }
 
+  /* The order of the table outlives a change of the filters. */
+  function order() {
+    const heads = [...results.querySelectorAll("#rows thead th")], k = heads.findIndex(h => h.hasAttribute("aria-sort"));
+    return k < 0 ? null : {k, way: heads[k].getAttribute("aria-sort")};
+  }
+  function reorder(was) {
+    const head = was && results.querySelectorAll("#rows thead th")[was.k], button = head && head.querySelector("button");
+    for (let n = 0; button && n < 2 && head.getAttribute("aria-sort") !== was.way; n++) button.click();
+  }
+
   /* Filters: each change asks for the list anew; the address holds what is asked. */
   let asked = null, waiting = 0;
   function query() {
@@ -135,11 +145,12 @@ function explore(map, id, options) {
     results.classList.add("busy");
     const tail = said ? "?" + said : "";
     return fetch("/facilities?part=list" + (said ? "&" + said : ""), {signal: asked.signal}).then(r => { if (!r.ok) throw new Error(String(r.status)); return r.text(); }).then(html => {
-      const made = new DOMParser().parseFromString(html, "text/html");
+      const was = order(), made = new DOMParser().parseFromString(html, "text/html");
       results.replaceChildren(...made.body.childNodes, ...(made.querySelector("body script.live") ? [] : made.querySelectorAll("script.live")));
       results.classList.remove("busy");
       if (push) window.history.pushState(null, "", "/facilities" + tail);
       renew();
+      reorder(was);
       look();
       by("explore-said").textContent = say("explore.found", {n: places.length});
     }).catch(error => {
@@ -169,7 +180,7 @@ function explore(map, id, options) {
   results.addEventListener("mouseleave", () => point(""));
   results.addEventListener("focusin", over);
   window.addEventListener("popstate", () => { const said = window.location.search.slice(1); fill(said); load(said, false); });
-  if (window.matchMedia("(max-width: 900px)").matches && !window.location.search) by("filters").open = false;
+  if (window.matchMedia("(max-width: 900px)").matches) by("filters").open = false; // what is set stands above the list
 
   renew();
   look();

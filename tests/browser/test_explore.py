@@ -85,6 +85,11 @@ def test_the_table_sorts_and_the_choice_of_a_shared_address_is_marked(browser: A
     sizes = browser.run("""
         return [...document.querySelectorAll('#rows tbody tr')].map(r => r.cells[4].dataset.value).filter(Boolean).map(Number);""")
     assert sizes == sorted(sizes, reverse=True)
+    browser.run("document.querySelector('input[name=status][value=operating]').click()")
+    browser.wait("return location.search.includes('operating')")
+    browser.wait("return !document.getElementById('results').classList.contains('busy')")
+    kept = browser.run("return document.querySelector('#rows th[aria-sort]').cellIndex")
+    assert kept == 4, "the order outlives a change of the filters"
 
 
 @pytest.mark.parametrize("width", [1280, 390])
