@@ -22,6 +22,7 @@ from atlas.buyer_risk import COLUMNS as BUYER_COLUMNS
 from atlas.facility_filter import COLUMNS as FACILITY_COLUMNS
 from atlas.openapi_schemas import Schema, ref
 from atlas.web_formats import CSV_TYPE, GEOJSON_TYPE, JSON_TYPE, TOML_TYPE
+from atlas.web_metrics import CONTENT_TYPE_LATEST as METRICS_TYPE
 
 # Group of operations -> what it is about.
 GROUPS: Mapping[str, str] = {
@@ -146,7 +147,7 @@ def operations() -> list[Operation]:
         Operation("/healthz", "healthz", "Server", "Whether the server runs, and which versions",
                   answer=ref("Health"), kept=False, works=False, checked=False),
         Operation("/metrics", "metrics", "Server", "Figures of the running server for Prometheus", (),
-                  "text/plain; version=1.0.0; charset=utf-8", TABLE, kept=False, works=False, checked=False),
+                  METRICS_TYPE, TABLE, kept=False, works=False, checked=False),
     ]  # fmt: skip
 
 
