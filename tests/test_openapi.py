@@ -229,6 +229,26 @@ def test_strict_schemas_catch_a_breach(client: Any, document: Any) -> None:
         assert not check.is_valid(changed)
 
 
+@pytest.mark.slow
+def test_answers_of_the_shipped_world_fit(study: Any) -> None:
+    """The world that is shipped has everything the small one lacks: samarium, contracts, buyers, every scenario."""
+    client = create_app(study, settings({}, solves_per_minute=0)).test_client()
+    document = client.get("/api/openapi.json").get_json()
+    validate(document)
+    asked = {
+        "/api/solve?halt=country:CHN/magnet": "Solve", "/api/solve?scenario=stuttgart-buyer-stock": "Solve",
+        "/api/validate": "Validation", "/api/concentration": "Concentration", "/api/layers": "Layers",
+        "/api/trace/DEU?origin=CHN&threshold=0.1": "Trace", "/api/trace/DEU.geojson": "TracePaths",
+        "/api/compare?case=passage:malacca&case=passage:suez": "Comparison", "/api/facilities": "Facilities",
+        "/api/route?from=CNSHA&to=SADMM&modes=sea&close=hormuz": "Route",
+    }  # fmt: skip
+    asked |= {f"/api/scenarios/{name}": "Scenario" for name in study.layers.scenarios}
+    for address, name in asked.items():
+        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        errors = list(Draft202012Validator(schema).iter_errors(client.get(address).get_json(force=True)))
+        assert not errors, (address, errors[0].message)
+
+
 # ---- the page
 
 
