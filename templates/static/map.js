@@ -204,8 +204,10 @@ function start(map, id, options) {
     show(state.view);
     atlas.switches = true;
     // a drag, a wheel or a key: what the page itself does to the map is no choice of its reader
-    for (const what of ["dragstart", "wheel", "keydown", "mousedown", "touchstart", "dblclick"]) map.getContainer().addEventListener(what, () => { atlas.touched = true; }, {passive: true});
+    for (const what of ["dragstart", "wheel", "keydown", "mousedown", "touchstart", "dblclick"]) map.getContainer().addEventListener(what, () => { atlas.touched = true; }, {passive: true, capture: true}); // the zoom buttons keep theirs to themselves
     map.on("moveend", () => { if (atlas.touched) { moved = true; remember(); } });
+    // wherever the focus is: Leaflet itself listens only on the map
+    document.addEventListener("keydown", e => { if (e.key === "Escape") for (const d of drawings) d.map.closePopup(); });
     map.on("click", e => pressed(e, map));
     map.on("popupopen", () => { document.body.dataset.popup = "open"; });
     map.on("popupclose", () => { delete document.body.dataset.popup; });
