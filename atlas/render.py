@@ -101,6 +101,7 @@ def page(
             builder=frame.get("builder"),
             builder_first=frame.get("builder_first", False),
             links=frame.get("links"),
+            compare=frame.get("compare"),
         )
     )
     if standalone:

@@ -161,7 +161,10 @@ def _frame(outcome: Any, query: Query, path: str) -> dict[str, Any]:
     for n, t in names:
         links += [{"href": f"/api/layers/{n}.{form}{tail}", "text": f"{t} ({said})", "download": True}
                   for form, said in (("geojson", "GeoJSON"), ("csv", "CSV"))]  # fmt: skip
+    case = [f"scenario:{query.named}"] * bool(query.named) + halts + [f"open:{o}" for o in query.opened]
+    day = [("on", query.on.isoformat())] if query.on else []
     return {
+        "compare": "/compare?" + urlencode([("case", ";".join(case)), *own_bloc, *day], safe=":/;,@") if case else "",
         "nav": nav("/" if path == "/" else "/map"),
         "builder": Markup(halt_builder(halts, query.bloc, rest, bool(halts or query.named), query.named)),
         "builder_first": path == "/",
