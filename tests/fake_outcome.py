@@ -551,7 +551,11 @@ def fake_layers() -> FakeLayers:
         [("us-allies", "USA", "1949", "no"), ("prc", "CHN", "1949", "no")],
         columns=["bloc", "country", "since", "contested"],
     )
+    # Grades and sectors are the shipped ones: what a form offers.
+    grades, sectors = (pd.read_csv(ROOT / "layers" / f"{n}.csv").set_index("id") for n in ("grades", "sectors"))
     return FakeLayers(
+        grades=grades,
+        sectors=sectors,
         facilities=facilities,
         markets=markets,
         demand=demand,
