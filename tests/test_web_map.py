@@ -240,11 +240,11 @@ def test_looks_at_one_place_are_one_answer() -> None:
     assert east - west < 2
 
 
-def test_close_up_over_http(tmp_path: Path) -> None:
+def test_close_up_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = fake_study()
     mine = invented(tmp_path)
-    study.layers.directory = mine.layers.directory
-    study.layers.digest = str(tmp_path)
+    monkeypatch.setattr(study.layers, "directory", mine.layers.directory)  # the invented layers are shared by all tests
+    monkeypatch.setattr(study.layers, "digest", str(tmp_path))
     client = create_app(study, settings({})).test_client()
     first = client.get("/api/nearby.geojson?bbox=177,-16,183,-14&zoom=9")
     assert first.mimetype == "application/geo+json"
