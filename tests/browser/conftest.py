@@ -27,6 +27,15 @@ def browser() -> Iterator[Any]:
         yield found
 
 
+@pytest.fixture(autouse=True)
+def own_log(request: pytest.FixtureRequest) -> None:
+    """Begin each test with an empty record: what the page before it said late belongs to that page."""
+    if "browser" in request.fixturenames:
+        found = request.getfixturevalue("browser")
+        found.errors()
+        found.outside()
+
+
 @pytest.fixture(scope="session")
 def address(study: Any) -> Iterator[str]:
     """The address of a running server over the shipped study."""
