@@ -54,7 +54,7 @@ def check_site(asked: Request) -> None:
     if asked.method in SAFE_METHODS:
         return
     site = asked.headers.get("Sec-Fetch-Site", "").lower()
-    if site == "same-origin":  # what the browser itself says; pages that send no referrer have a form's Origin as null
+    if site == "same-origin":  # what the browser itself says
         return
     if site == "cross-site":
         raise CrossSite("the request comes from a page of another site")

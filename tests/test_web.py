@@ -332,7 +332,7 @@ def test_security_headers(client: FlaskClient, path: str) -> None:
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == "same-origin"
     assert "total;dur=" in headers["Server-Timing"]
 
 
