@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 AXE = Path(__file__).resolve().parent.parent / "data" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 LOOKS = [(1280, 800, "light"), (1280, 800, "dark"), (390, 844, "light"), (390, 844, "dark")]
-STANDING = """return document.readyState === 'complete' && !document.querySelector('meta[http-equiv=refresh]')
+STANDING = """return document.readyState === 'complete' && !document.getElementById('job-bar')
     && (!document.querySelector('.folium-map') || document.body.dataset.ready === 'yes'
         || !!document.querySelector('.leaflet-pane canvas'))"""
 FOUND = """
