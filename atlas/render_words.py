@@ -96,7 +96,7 @@ def words(outcome: Any, title: str | None = None) -> Words:
         cards=halt_cards(outcome) if halts or differs(outcome) else baseline_cards(outcome),
         bars=sector_bars(outcome.summary["halted"]),
         tables=_tables(outcome),
-        notes=[n for n in outcome.notes if not n.startswith("transshipment is on")],
+        notes=[n for n in outcome.notes if not n.startswith("transshipment is on")] + _cheaper(outcome),
         changes=[t if k in ("contract", "stock") else f"{k} {t}" for k, t in _changes(outcome) if k not in TELLING],
         notices=_notices(outcome),
         buyers=[_buyer(b, outcome) for b in buyer_lines(outcome.summary)],
@@ -112,6 +112,18 @@ def _halted(spec: str, outcome: Any) -> Halted:
     kind = "country" if kind == "stage" else kind
     page = f"/{kind}/{quote(target)}" if kind in PAGED else ""
     return Halted(describe(spec, outcome.layers), page, target if kind == "facility" else "")
+
+
+def _cheaper(outcome: Any) -> list[str]:
+    """Return why a delivered tonne may cost less under a halt, where it does."""
+    before, after = outcome.summary["baseline"], outcome.summary["halted"]
+    if not halt_specs(outcome) or after["unit_spend_usd_t"] >= 0.999 * before["unit_spend_usd_t"]:
+        return []
+    return [
+        "A delivered tonne costs less than before. That is no gain: freight, processing and duty are counted here, "
+        "not why buyers took the dearer way in 2024 (contracts, qualification, loyalty), which the fit holds, "
+        "nor what stays short."
+    ]
 
 
 def _changes(outcome: Any) -> list[tuple[str, str]]:

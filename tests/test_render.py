@@ -11,7 +11,7 @@ import pytest
 from fake_outcome import HOSTILE, fake_layers, fake_outcome
 from shapely.geometry import LineString
 
-from atlas import render, render_map
+from atlas import render, render_map, render_words
 from atlas.errors import BadInput
 from atlas.render_arcs import arcs, decode, encode, encode_all
 from atlas.render_data import amount, json_text, payload, web_address
@@ -410,3 +410,12 @@ def test_hostile_buyers_stay_text() -> None:
     outcome.scenario.note = HOSTILE
     page = Page(render.page(outcome))
     assert not [t for t, _ in page.tags if t == "img"]
+
+
+def test_a_cheaper_tonne_under_a_halt_is_explained() -> None:
+    outcome = fake_outcome()
+    before, after = outcome.summary["baseline"], outcome.summary["halted"]
+    after["unit_spend_usd_t"] = 1.1 * before["unit_spend_usd_t"]
+    assert not [n for n in render_words.words(outcome).notes if "no gain" in n]
+    after["unit_spend_usd_t"] = 0.9 * before["unit_spend_usd_t"]
+    assert [n for n in render_words.words(outcome).notes if "no gain" in n]
