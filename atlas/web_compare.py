@@ -53,11 +53,7 @@ class Asked:
 
     def address(self, path: str, view: str = "") -> str:
         """Return the address of the map of this case alone."""
-        q = self.query
-        own = [("scenario", q.named)] if q.named else []
-        own += [("halt", h) for h in q.halts] + [("open", o) for o in q.opened]
-        own += [("on", q.on.isoformat())] if q.on else []
-        own += [("bloc", q.bloc)] if q.bloc != "us-allies" else []
+        own = self.query.parts
         own += [("view", view)] if view else []
         return path + ("?" + urlencode(own) if own else "")
 

@@ -41,6 +41,14 @@ class Query:
     buyers: tuple[str, ...] = ()
 
     @property
+    def parts(self) -> list[tuple[str, str]]:
+        """What is asked as parameters of an address, without the view; nothing for the usual baseline."""
+        said = [("scenario", self.named)] if self.named else []
+        said += [("halt", h) for h in self.halts] + [("buyer", b) for b in self.buyers]
+        said += [("open", o) for o in self.opened] + ([("on", self.on.isoformat())] if self.on else [])
+        return said + ([("bloc", self.bloc)] if self.bloc != Query.bloc else [])
+
+    @property
     def mapping(self) -> Mapping[str, Any] | None:
         """The scenario with the opened passages and the buyers in it."""
         if not self.opened and not self.buyers:

@@ -64,11 +64,7 @@ class Asked:
     @property
     def tail(self) -> str:
         """The state as the rest of an address, beginning with `&`, empty for the baseline of the usual bloc."""
-        q = self.query
-        parts = [("halt", h) for h in q.halts] + [("open", o) for o in q.opened]
-        parts += [("scenario", q.named)] if q.named else []
-        parts += [("on", q.on.isoformat())] if q.on else []
-        parts += [("bloc", q.bloc)] if q.bloc != Query().bloc else []
+        parts = self.query.parts
         return "&" + urlencode(parts, safe=":/@,") if parts else ""
 
 
