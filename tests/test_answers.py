@@ -252,6 +252,7 @@ def test_a_scenario_may_change_a_running_plant(study: Study) -> None:
     assert outcome.facilities.at["mt-weld", "baseline_t"] > 20_000
 
 
+@pytest.mark.slow
 def test_a_plant_of_ones_own_helps_as_much_as_in_a_scenario(study: Study, tmp_path: Path) -> None:
     row = {
         "id": "own-magnets", "site": "own-magnets", "name": "Own magnets", "stage": "magnet", "product": "sintered",
@@ -289,6 +290,7 @@ def test_no_question_alters_the_layers(study: Study) -> None:
     assert dataclasses.is_dataclass(study.layers)
 
 
+@pytest.mark.slow
 def test_every_shipped_scenario_is_answered(study: Study) -> None:
     assert len(study.layers.scenarios) >= 7
     for name in study.layers.scenarios:
