@@ -3,12 +3,12 @@
 Coordinates are (lon, lat) in degrees, EPSG:4326; the ellipsoid is WGS84.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import geopandas as gpd
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pyproj import Geod
+from pyproj import Geod, Proj
 from scipy.spatial import cKDTree
 from shapely import GEOSException, STRtree, get_coordinates, make_valid, transform
 from shapely import points as shapely_points
@@ -250,3 +250,17 @@ def parse_lonlat(text: str) -> tuple[float, float] | None:
     # Whole turns change the last bits of a longitude; nine decimals are a tenth of a millimetre.
     lon = float(np.round(wrap_lon(lon), 9))
     return (-180.0 if lon == 180.0 else lon), lat
+
+
+def projector(definition: str) -> Callable[[ArrayLike], FloatArray]:
+    """Return what takes (n, 2) degrees to (n, 2) metres on a map, by a PROJ definition such as `+proj=eqearth`.
+
+    Points that the projection cannot show come out as infinite.
+    """
+    made = Proj(definition)
+
+    def projected(coords: ArrayLike) -> FloatArray:
+        xy = np.asarray(coords, dtype=float).reshape(-1, 2)
+        return np.column_stack(made(xy[:, 0], xy[:, 1])) if len(xy) else xy
+
+    return projected

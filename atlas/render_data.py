@@ -92,7 +92,7 @@ def payload(outcome: Any, land: str = "") -> Json:
     """
     flows, drawn = drawn_flows(outcome)
     places, place_of = _places(outcome, flows)
-    stretches = arcs(_route_lines(outcome, flows["route_id"].unique()), ROUTE_TOLERANCE_DEG)
+    stretches = arcs(route_lines(outcome, flows["route_id"].unique()), ROUTE_TOLERANCE_DEG)
     lanes, ways = _lanes(flows, place_of)
     return {
         "style": style_sheet(),
@@ -112,7 +112,7 @@ def payload(outcome: Any, land: str = "") -> Json:
     }
 
 
-def _route_lines(outcome: Any, route_ids: Sequence[str]) -> list[BaseGeometry]:
+def route_lines(outcome: Any, route_ids: Sequence[str]) -> list[BaseGeometry]:
     """Return the lines of routes; a server draws mostly the same ones, so they are kept by layers and route."""
     scenario = outcome.summary["scenario"]
     if scenario.get("facilities") or scenario.get("buyers"):  # points of a scenario may share numbers with another's
@@ -141,7 +141,7 @@ def drawn_flows(outcome: Any) -> tuple[pd.DataFrame, Json]:
     table = outcome.flows
     table = table[(table["route_id"].fillna("") != "") & (table["tonnes"] > 0)]
     market = {c: i for i, c in outcome.layers.markets["country"].items()}
-    own = [*(b.id for b in buyer_lines(outcome.summary)), *_own_units(outcome)]
+    own = [*(b.id for b in buyer_lines(outcome.summary)), *own_units(outcome)]
     known = outcome.layers.facilities.index.union(own)
     via = table["via"].fillna("") if "via" in table else ""
     item = table["element"].fillna("").where(table["element"].fillna("") != "", table["grade"].fillna(""))
@@ -244,7 +244,7 @@ def _places(outcome: Any, flows: pd.DataFrame) -> tuple[list[Json], dict[str, in
         if mid in used:
             at = [round(float(row["lon"]), 4), round(float(row["lat"]), 4)]
             records.append({"id": mid, "name": row["name"], "stage": len(STAGES), "country": row["country"], "at": at})
-    records += [*_own_units(outcome).values(), *_buyers(outcome)]
+    records += [*own_units(outcome).values(), *buyer_places(outcome)]
     place_of = {r["id"]: k for k, r in enumerate(records)}
     for missing in sorted(used - set(place_of)):
         country = pd.concat(
@@ -255,7 +255,7 @@ def _places(outcome: Any, flows: pd.DataFrame) -> tuple[list[Json], dict[str, in
     return [{k: v for k, v in r.items() if v is not None and v != ""} for r in records], place_of
 
 
-def _buyers(outcome: Any) -> list[Json]:
+def buyer_places(outcome: Any) -> list[Json]:
     """Return a scenario's buyers as places, with what each gets and whether that is all it wants."""
     at = {b["id"]: [round(float(b["lon"]), 4), round(float(b["lat"]), 4)]
           for b in outcome.summary["scenario"].get("buyers", ())}  # fmt: skip
@@ -278,7 +278,7 @@ def _buyers(outcome: Any) -> list[Json]:
     ]
 
 
-def _own_units(outcome: Any) -> dict[str, Json]:
+def own_units(outcome: Any) -> dict[str, Json]:
     """Return the units that a scenario itself brings as places, by id."""
     layers, made, found = outcome.layers, outcome.facilities, {}
     for row in outcome.summary["scenario"].get("facilities", ()):

@@ -1,0 +1,124 @@
+"""Which places of a print map get a name: what is halted, what carries the story, countries that run short, straits."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import shapely
+
+from atlas.figure_frame import Frame
+from atlas.figure_ink import HALTED, INK, SOFT, Ink
+from atlas.figure_labels import Name
+from atlas.figure_places import Spot
+from atlas.figure_words import amount, moves
+from atlas.halt_words import country_name
+from atlas.render_style import STAGES
+
+Where = Callable[[Any], tuple[float, float]]  # degrees -> points of the axes
+FACILITIES_MOST, COUNTRIES_MOST, PASSAGES_MOST = 14, 9, 11
+STORY_LEAST = 0.035  # of a stage's change (or output) that a facility makes, to be named
+PASSAGE_LEAST_T = 150.0
+MAIN_COUNTRIES = ("CHN", "USA", "AUS", "BRA", "IND", "RUS", "JPN", "CAN")
+SIZES = {"halted": 7.2, "country": 6.9, "facility": 6.1, "passage": 6.1, "quiet": 6.4}
+__all__ = ["HALTED", "countries", "facilities", "halted", "passages"]
+
+
+def facilities(
+    table: pd.DataFrame, spots: Sequence[Spot], where: Where, view: str, most: int = FACILITIES_MOST
+) -> list[Name]:
+    """Return names of the facilities that make most of their stage's change, or of its output."""
+    change = (table["halted_t"] - table["baseline_t"]).abs() if view == "change" else table["tonnes"]
+    share = change / change.groupby(table["stage"]).transform("sum").clip(lower=1e-9)
+    radius = {s.id: s.radius for s in spots}
+    share = share[share.index.isin(list(radius))]
+    chosen = share[share >= STORY_LEAST].sort_values(ascending=False, kind="stable").index[:most]
+    names = []
+    for fid in chosen:
+        row = table.loc[fid]
+        figure = moves(row["baseline_t"], row["halted_t"], view)
+        text = f"{short_name(str(row['name']))}\n{figure}"
+        weight = 40.0 + 30.0 * float(share[fid]) + 2.0 * (len(STAGES) - STAGES.index(row["stage"]))
+        names.append(Name(text, where((row["lon"], row["lat"])), weight, radius[fid], SIZES["facility"], key=str(fid)))
+    return names
+
+
+def short_name(name: str) -> str:
+    """Return a facility's name without what stands in brackets at its end, broken where it is long."""
+    plain = name.split(" (")[0].strip() or name
+    if len(plain) <= 24 or " " not in plain:
+        return plain
+    middle = len(plain) / 2
+    cut = min((i for i, c in enumerate(plain) if c == " "), key=lambda i: abs(i - middle))
+    return f"{plain[:cut]}\n{plain[cut + 1 :]}"
+
+
+def passages(table: pd.DataFrame, spots: Sequence[Spot], where: Where, view: str) -> list[Name]:
+    """Return names of the busiest passages with their throughput; closed ones come first."""
+    inside = table[table.index.isin([s.id for s in spots])]
+    most = inside[["baseline_t", "halted_t"]].max(axis=1)
+    inside = inside.assign(most=most, change=(inside["halted_t"] - inside["baseline_t"]).abs())
+    inside = inside[(inside["most"] >= PASSAGE_LEAST_T) & ~inside["closed"]]
+    by = "change" if view == "change" and inside["change"].max() > 1 else "most"
+    inside = inside.sort_values([by, "most"], ascending=False, kind="stable").iloc[:PASSAGES_MOST]
+    return [
+        Name(f"{row['name']}\n{moves(row['baseline_t'], row['halted_t'], view)}", where((row["lon"], row["lat"])),
+             30.0 + 8.0 * float(row["most"]) / max(float(most.max()), 1.0), 3.0, SIZES["passage"], italic=True,
+             colour=SOFT, key=str(pid))
+        for pid, row in inside.iterrows()
+    ]  # fmt: skip
+
+
+def halted(
+    outcome: Any, spots: Sequence[Spot], where: Where, view: str, look: Ink, through: pd.DataFrame
+) -> list[Name]:
+    """Return names of halted facilities, ports, passages and borders, in the colour of their sign."""
+    layers, names = outcome.layers, []
+    for spot in spots:
+        figure = ""
+        if spot.kind == "passage" and spot.id in through.index:
+            row = through.loc[spot.id]
+            figure = moves(row["baseline_t"], row["halted_t"], view)
+            text = str(row["name"])
+        elif spot.kind == "border":
+            text = "–".join(country_name(c, layers) for c in spot.id.split("-")) + " border"
+        else:
+            table = layers.facilities if spot.kind == "facility" else layers.ports
+            text = short_name(str(table.at[spot.id, "name"]))
+            if spot.kind == "facility" and spot.id in outcome.facilities.index:
+                row = outcome.facilities.loc[spot.id]
+                figure = moves(float(row["baseline_t"]), float(row["halted_t"]), view)
+        names.append(Name(f"{text}\n{figure}" if figure else text, where(spot.at), 100.0, spot.radius, SIZES["halted"],
+                          bold=True, colour=look.stop, key=spot.id))  # fmt: skip
+    return names
+
+
+def countries(
+    outcome: Any, frame: Frame, where: Where, view: str, look: Ink, stopped: Sequence[str], figures: bool = True
+) -> list[Name]:
+    """Return names of halted countries, of those with the largest shortage, and of a few more for bearings."""
+    outlines = outcome.layers.countries.geometry
+    short = outcome.summary["baseline" if view == "before" else "halted"]["shortage_by_country"] if figures else {}
+    worst = sorted((c for c in short if short[c] > 0.5), key=lambda c: (-short[c], c))[:COUNTRIES_MOST]
+    names = []
+    for code in dict.fromkeys([*stopped, *worst, *MAIN_COUNTRIES]):
+        if code not in outlines.index:
+            continue
+        at = middle(outlines[code])
+        if not bool(frame.holds([at])[0]):
+            continue
+        text, said = country_name(code, outcome.layers), f"\n{amount(short[code])} t short" if code in worst else ""
+        quiet = code not in stopped and code not in worst
+        names.append(Name(
+            text + said, where(at), 90.0 if code in stopped else 12.0 if quiet else 60.0 + short[code] / 1e5,
+            0.0, SIZES["quiet" if quiet else "country"], bold=not quiet, centred=True,
+            colour=look.stop if code in stopped else SOFT if quiet else INK, key=code,
+        ))  # fmt: skip
+    return names
+
+
+def middle(outline: Any) -> tuple[float, float]:
+    """Return a point well inside the largest part of a country."""
+    largest = max(shapely.get_parts(outline), key=shapely.area)
+    centre = largest.centroid
+    point = centre if largest.contains(centre) else largest.representative_point()
+    return float(point.x), float(point.y)
