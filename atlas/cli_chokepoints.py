@@ -1,14 +1,14 @@
 """`atlas chokepoints`: what costs most to lose, alone and together."""
 
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from atlas.cli_shell import bloc_option, json_option, note, open_study, print_json, say, timed, words
+from atlas.progress_bar import bar
 
 WIDTH = 118
 SUFFIXES = (".geojson", ".gpkg", ".csv")
@@ -101,35 +101,6 @@ def write_chokepoints(obj: dict[str, Any], bloc: str, out: str, commodity: str =
         write_singles(found, look, target)
     note(f"wrote {out}")
     return 0
-
-
-@contextmanager
-def bar(label: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Yield a progress callback that shows a bar on standard error; a line now and then where it is no terminal."""
-    import sys
-    import time
-
-    shown = {"at": 0.0}
-
-    def tell(done: int, total: int, what: str) -> None:
-        now = time.monotonic()
-        if now - shown["at"] < (0.2 if sys.stderr.isatty() else 10.0) and done != total:
-            return
-        shown["at"] = now
-        part = f"{done:,} of {total:,}" if total else f"{done:,} solves"
-        if sys.stderr.isatty():
-            filled = round(24 * done / total) if total else 0
-            drawn = f" [{'#' * filled}{'-' * (24 - filled)}]" if total else ":"
-            line = f"{label}{drawn} {part} {what}"
-            click.echo("\r" + line[:WIDTH].ljust(WIDTH), nl=False, err=True)
-        else:
-            note(f"{label}: {part} {what}".rstrip())
-
-    try:
-        yield tell
-    finally:
-        if sys.stderr.isatty() and shown["at"]:
-            click.echo("", err=True)
 
 
 def _told(

@@ -14,12 +14,27 @@ from atlas.export_geojson import collection_text
 from atlas.trace import Trace
 from atlas.trace_paths import lanes
 
+PATH_COLUMNS = (
+    "id", "direction", "from_id", "from_country", "to_id", "to_country", "commodity", "tonnes", "share", "route_id",
+    "geometry",
+)  # fmt: skip
+
 
 def trace_geojson(trace: Trace) -> str:
-    """Return the paths of a trace as a GeoJSON collection cut at the antimeridian, one feature a lane and route.
+    """Return the paths of a trace as a GeoJSON collection, one feature a lane and route; see `paths_table`."""
+    members = {
+        "name": "trace", "title": f"Paths of {trace.element} traced from {trace.target.id}", "attribution": ATTRIBUTION,
+        "licence": LICENCE, "trace": {"id": trace.target.id, "element": trace.element, "bloc": trace.outcome.bloc,
+                                      "halts": list(trace.outcome.scenario.specs)},
+    }  # fmt: skip
+    return collection_text(paths_table(trace), members)
 
-    Ids are stable: direction, from, to, commodity and route. `tonnes` are of the traced elements that reach the place
-    (direction up) or left it (down); `share` is their part of all that does.
+
+def paths_table(trace: Trace) -> gpd.GeoDataFrame:
+    """Return the paths of a trace, a row a lane and route, geometry cut at the antimeridian.
+
+    Indexed by stable ids: direction, from, to, commodity and route. `tonnes` are of the traced elements that reach the
+    place (direction up) or left it (down); `share` is their part of all that does.
     """
     rows: list[dict[str, Any]] = []
     for direction, told in (("up", trace.upstream), ("down", trace.downstream)):
@@ -32,15 +47,10 @@ def trace_geojson(trace: Trace) -> str:
                 "direction": direction, "from_id": r.from_id, "from_country": r.from_country, "to_id": r.to_id,
                 "to_country": r.to_country, "commodity": r.commodity, "tonnes": float(f"{r.t:.6g}"),
                 "share": float(f"{r.t / whole:.6g}"), "route_id": r.route_id,
-                "geometry": trace.outcome.geometry(r.route_id),
+                "geometry": geo.split_antimeridian(trace.outcome.geometry(r.route_id)),
             })  # fmt: skip
-    members = {
-        "name": "trace", "title": f"Paths of {trace.element} traced from {trace.target.id}", "attribution": ATTRIBUTION,
-        "licence": LICENCE, "trace": {"id": trace.target.id, "element": trace.element, "bloc": trace.outcome.bloc,
-                                      "halts": list(trace.outcome.scenario.specs)},
-    }  # fmt: skip
-    table = gpd.GeoDataFrame(rows, columns=None if rows else ["id", "geometry"], geometry="geometry", crs=geo.CRS)
-    return collection_text(table.set_index("id"), members)
+    columns = None if rows else list(PATH_COLUMNS)
+    return gpd.GeoDataFrame(rows, columns=columns, geometry="geometry", crs=geo.CRS).set_index("id")
 
 
 def trace_csv(trace: Trace) -> str:

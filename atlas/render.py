@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from branca.element import Element
 from markupsafe import Markup
 
 from atlas import __version__
@@ -45,6 +46,7 @@ def page(
     tiles: bool = False,
     land: str = "",
     frame: dict[str, Any] | None = None,
+    added: Sequence[Element] = (),
 ) -> str:
     """Return one HTML page with the Folium map of `outcome`; the same outcome gives the same bytes.
 
@@ -53,7 +55,8 @@ def page(
     A standalone page holds all it needs and asks no other host; otherwise scripts and styles are linked under
     `asset_base`. `tiles` adds an online background, switched off until chosen. `land` is the address of the basemap
     for a page that does not carry it. `frame` gives the web atlas its navigation, halt builder and links; with
-    `embedded` it is a map to stand in another page. Raises BadInput for an unknown view or focus.
+    `embedded` it is a map to stand in another page. `added` are Folium elements to lay over the map; they may not need
+    files from other hosts. Raises BadInput for an unknown view or focus.
     """
     if view not in MAP_VIEWS:
         near = nearest(view, MAP_VIEWS)
@@ -71,7 +74,7 @@ def page(
         "attribution": str(Markup(" · ").join(who for _, who in ATTRIBUTION[:3])),
     }
     data = payload(outcome, land) | {"start": start}
-    folium_parts = build(start, ONLINE_TILES if tiles else None, buyers=bool(text.buyers)).parts()
+    folium_parts = build(start, ONLINE_TILES if tiles else None, buyers=bool(text.buyers), added=added).parts()
     html = (
         environment()
         .get_template("map.html")

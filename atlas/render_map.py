@@ -3,6 +3,7 @@
 Folium writes names, popups and properties as HTML; here only constants pass through it, and all data goes as JSON.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import folium
@@ -137,10 +138,13 @@ class AtlasReady(MacroElement):
         self.data, self.control = data, control
 
 
-def build(start: dict[str, Any], tiles: tuple[str, str] | None = None, buyers: bool = False) -> AtlasFigure:
+def build(
+    start: dict[str, Any], tiles: tuple[str, str] | None = None, buyers: bool = False, added: Sequence[Element] = ()
+) -> AtlasFigure:
     """Return the figure that holds the map and its layers; `tiles` is (address, attribution) of an optional background.
 
-    `buyers` adds a layer for those of a scenario. Same input, same bytes: ids are counted once the tree stands.
+    `buyers` adds a layer for those of a scenario, `added` what a user lays over the map. Same input, same bytes: ids
+    are counted once the tree stands.
     """
     figure = AtlasFigure()
     figure.header._children.clear()  # the template has its own
@@ -163,6 +167,8 @@ def build(start: dict[str, Any], tiles: tuple[str, str] | None = None, buyers: b
     control = folium.LayerControl(collapsed=False)
     chart.add_child(control)
     chart.add_child(AtlasReady(data, control))
+    for element in added:
+        chart.add_child(element)
     count_ids(figure)
     return figure
 
