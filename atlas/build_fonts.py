@@ -1,7 +1,8 @@
 """Cuts the fonts of print maps and reports down to what names need: `python -m atlas.build_fonts DIR`.
 
 They go into templates/fonts/. The sources are two packages of Debian, both SIL OFL 1.1: fonts-noto-core (20201225) and
-fonts-noto-cjk (20220127). Unpack them (`dpkg -x FILE.deb DIR`) and name the folder. Needs fontTools, which comes with matplotlib.
+fonts-noto-cjk (20220127). Unpack them (`dpkg -x FILE.deb DIR`) and name the folder. Needs fontTools, which comes with
+matplotlib.
 
 Every face is a static TrueType font with `glyf` outlines, because matplotlib's PDF, its SVG and Typst all take those.
 Families are called "Atlas ..." so that a font of the same name on somebody's system can never stand in for ours.

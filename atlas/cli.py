@@ -8,6 +8,7 @@ from atlas import __version__
 from atlas.cli_chokepoints import chokepoints_command, write_chokepoints
 from atlas.cli_concentration import concentration_command
 from atlas.cli_frontier import frontier_command, worth_command
+from atlas.cli_map import map_command
 from atlas.cli_projects import fixes_command
 from atlas.cli_serve import serve_command
 from atlas.cli_shell import (
@@ -180,32 +181,6 @@ def solve(
     return 0
 
 
-@main.command("map")
-@scenario_argument
-@halts_option
-@bloc_option
-@on_option
-@click.option("--out", required=True, metavar="FILE.html", help="The page to write.")
-@click.option("--title", metavar="T", help="Title on the map.")
-@click.option("--focus", metavar="BBOX_OR_BLOC", help="Part of the world: west,south,east,north or the name of a bloc.")
-@click.pass_obj
-def map_command(
-    obj: dict[str, Any], scenario: str | None, halts: tuple[str, ...], bloc: str, on: str | None, out: str,
-    title: str | None, focus: str | None,
-) -> int:  # fmt: skip
-    """Draw one map as a page that needs no network."""
-    from atlas import export
-
-    export.check_target_file(out, (".html",))
-    outcome = solved(obj, scenario, halts, bloc, on)
-    from atlas import render
-
-    with timed("drawn"):
-        export.write_page(out, render.page(outcome, title=title, focus=focus))
-    note(f"wrote {out}")
-    return 0
-
-
 @main.command("export")
 @click.argument("layer")
 @halts_option
@@ -339,6 +314,7 @@ def place(text: str) -> str | tuple[float, float]:
 
 main.add_command(chokepoints_command)
 main.add_command(serve_command)
+main.add_command(map_command)
 main.add_command(trace_command)
 main.add_command(fixes_command)
 main.add_command(concentration_command)

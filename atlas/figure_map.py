@@ -73,7 +73,7 @@ def draw(
     BadInput with all problems: unknown words, a size out of range, names with characters that no shipped font has.
     """
     chosen = (commodity,) if isinstance(commodity, str) else tuple(commodity or ())
-    _check(view, projection, size_in, chosen)
+    check(view, projection, chosen, size_in)
     box = focus_box(focus, outcome) if focus else None
     if not has_change(outcome):
         view = "before"
@@ -82,16 +82,20 @@ def draw(
         size = size_in or (PORTRAIT_IN if view == "all" else LANDSCAPE_IN)
         figure = Figure(figsize=size, dpi=100, facecolor="white")
         head = title or headline(outcome)
+        problems = figure_names.unprintable(outcome, head)
+        if problems:
+            raise BadInput(problems)
         figure.set_label(head)
         _page(figure, scene, view, head, box, projection)
     return figure
 
 
-def _check(view: str, projection: str, size_in: tuple[float, float] | None, commodities: Sequence[str]) -> None:
+def check(view: str, projection: str, commodity: Sequence[str], size_in: tuple[float, float] | None) -> None:
+    """Check what a map is to look like before anything is solved for it; raises BadInput with all problems."""
     problems = []
     for what, value, known in (
         ("view", view, VIEWS), ("projection", projection, CHOICES),
-        *(("commodity", c, COMMODITIES) for c in commodities),
+        *(("commodity", c, COMMODITIES) for c in commodity),
     ):  # fmt: skip
         if value not in known:
             near = nearest(value, known) or list(known)

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import shapely
 
+from atlas import figure_fonts
 from atlas.figure_frame import Frame
 from atlas.figure_ink import HALTED, INK, SOFT, Ink
 from atlas.figure_labels import Name
@@ -114,6 +115,18 @@ def countries(
             colour=look.stop if code in stopped else SOFT if quiet else INK, key=code,
         ))  # fmt: skip
     return names
+
+
+def unprintable(outcome: Any, title: str) -> list[str]:
+    """Return a line for every name that a map may show and no shipped font can write: its id and the characters."""
+    layers, used = outcome.layers, outcome.facilities.index
+    names = {str(i): str(n) for i, n in layers.facilities["name"].items() if i in used}
+    for table in (layers.passages, layers.ports, layers.countries):
+        names |= {str(i): str(n) for i, n in table["name"].items()}
+    scenario = outcome.summary["scenario"]
+    names |= {str(r["id"]): str(r.get("name") or r["id"]) for r in scenario.get("facilities", ()) if "id" in r}
+    names |= {"title": title, "scenario": str(scenario["name"])}
+    return figure_fonts.problems(names)
 
 
 def middle(outline: Any) -> tuple[float, float]:

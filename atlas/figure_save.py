@@ -27,8 +27,7 @@ def picture(figure: Figure, form: str, dpi: int = DPI) -> bytes:
     """
     if form not in FORMATS:
         raise BadInput(f"unknown picture format {form[:40]!r}; known: {', '.join(FORMATS)}")
-    if not DPI_LEAST <= dpi <= DPI_MOST:
-        raise BadInput(f"dpi: {dpi}, expected {DPI_LEAST} to {DPI_MOST}")
+    checked_dpi(dpi)
     out = io.BytesIO()
     title = str(figure.get_label() or "Map")
     with figure_fonts.use():
@@ -41,6 +40,13 @@ def picture(figure: Figure, form: str, dpi: int = DPI) -> bytes:
             told = _told(Title=title, Creator=SOFTWARE, Producer="matplotlib", CreationDate=None, ModDate=None)
             FigureCanvasPdf(figure).print_pdf(out, metadata=told)
     return out.getvalue()
+
+
+def checked_dpi(dpi: int) -> int:
+    """Return the resolution if a PNG may have it; raises BadInput."""
+    if not DPI_LEAST <= dpi <= DPI_MOST:
+        raise BadInput(f"dpi: {dpi}, expected {DPI_LEAST} to {DPI_MOST}")
+    return dpi
 
 
 def save(figure: Figure, path: str | Path, dpi: int = DPI) -> Path:

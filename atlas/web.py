@@ -27,6 +27,7 @@ from atlas.web_concentration import concentrations
 from atlas.web_documents import Document, Kept
 from atlas.web_errors import failure
 from atlas.web_explore import explore
+from atlas.web_figure import figures as pictures
 from atlas.web_frontier import frontiers
 from atlas.web_headers import guard
 from atlas.web_job_queue import Jobs
@@ -139,6 +140,7 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     atlas = app.extensions["atlas"] = Atlas(study, settings)
     app.register_blueprint(pages)
     app.register_blueprint(maps)
+    app.register_blueprint(pictures)
     app.register_blueprint(nearby)
     app.register_blueprint(api)
     app.register_blueprint(layers_api)

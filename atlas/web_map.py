@@ -161,6 +161,8 @@ def _frame(outcome: Any, query: Query, path: str) -> dict[str, Any]:
     for n, t in names:
         links += [{"href": f"/api/layers/{n}.{form}{tail}", "text": f"{t} ({said})", "download": True}
                   for form, said in (("geojson", "GeoJSON"), ("csv", "CSV"))]  # fmt: skip
+    links += [{"href": f"/map.{form}{tail}", "text": f"Picture for print ({form.upper()})", "download": False}
+              for form in ("png", "svg", "pdf")]  # fmt: skip
     case = [f"scenario:{query.named}"] * bool(query.named) + halts + [f"open:{o}" for o in query.opened]
     day = [("on", query.on.isoformat())] if query.on else []
     return {

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -22,6 +22,7 @@ MAX_PARAMETERS = 200
 BUYER_PARTS = ("id", "lon", "lat", "sector", "grade", "tonnes", "cover_days")
 BUYER_NUMBERS = ("lon", "lat", "tonnes", "cover_days")
 MOST_BUYERS = 10  # in one address
+STATE_PARAMETERS = ("halt", "scenario", "bloc", "on", "open", "buyer")  # which together say what is asked about
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,11 @@ def _number(text: str) -> float | str:
 
 def parameters(request: Request, known: Iterable[str], settings: Settings) -> dict[str, list[str]]:
     """Return the address's parameters but blank ones; raises BadInput listing unknown names and unreadable text."""
-    raw = request.query_string
+    return parameters_of(request.query_string, known, settings)
+
+
+def parameters_of(raw: bytes, known: Iterable[str], settings: Settings) -> dict[str, list[str]]:
+    """Return the parameters that a text such as `halt=passage:malacca&bloc=eu27` holds; see `parameters`."""
     problems: list[str] = []
     known = list(known)
     if raw.count(b"&") >= MAX_PARAMETERS + settings.max_halts:
@@ -157,9 +162,17 @@ def single(found: Mapping[str, list[str]], name: str, default: str, problems: li
     return values[0] if values else default
 
 
-def halt_query(request: Request, settings: Settings, *, more: Iterable[str] = ()) -> Query:
-    """Return what halt, scenario, bloc, on, open (and view) say; raises BadInput."""
-    found = parameters(request, ("halt", "scenario", "bloc", "on", "open", "buyer", *more), settings)
+def halt_query(
+    request: Request, settings: Settings, *, more: Iterable[str] = (), known_views: Sequence[str] = MAP_VIEWS
+) -> Query:
+    """Return what halt, scenario, bloc, on, open (and view, one of `known_views`) say; raises BadInput."""
+    return halts_asked(parameters(request, (*STATE_PARAMETERS, *more), settings), settings, known_views)
+
+
+def halts_asked(
+    found: Mapping[str, list[str]], settings: Settings, known_views: Sequence[str] = MAP_VIEWS
+) -> Query:
+    """Return the question that parameters already read ask (see `halt_query`); raises BadInput."""
     problems: list[str] = []
     buyers = tuple(found.get("buyer", ()))
     try:
@@ -175,8 +188,8 @@ def halt_query(request: Request, settings: Settings, *, more: Iterable[str] = ()
     # A view names what is shown first; `before,after,change` shows the first of them.
     views = [v.strip() for v in single(found, "view", "change", problems).split(",")]
     for v in views:
-        if v not in MAP_VIEWS:
-            near = nearest(v, MAP_VIEWS) or MAP_VIEWS
+        if v not in known_views:
+            near = nearest(v, known_views) or known_views
             problems.append(f"unknown view {v[:60]!r}; nearest: {', '.join(near)}")
     named = single(found, "scenario", "", problems)
     bloc = single(found, "bloc", "us-allies", problems)

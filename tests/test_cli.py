@@ -90,7 +90,7 @@ def refused(result: Result, code: int = 2) -> str:
         (["export", "flow", "--out", "x.csv"], "nearest: flows"),
         (["export", "flows", "--out", "x.shp"], ".geojson"),
         (["export", "all", "--out", "x.csv"], ".gpkg"),
-        (["map", "--out", "x.png"], ".html"),
+        (["map", "--out", "x.gif"], ".html"),
         (["map"], "--out"),
         (["route", "400,95", "CNSHA"], "not lon,lat"),
         (["route", "1,2,3", "CNSHA"], "not lon,lat"),
