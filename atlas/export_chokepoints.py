@@ -13,7 +13,7 @@ from atlas import geo
 from atlas.candidates import KINDS, Candidate
 from atlas.chokepoints import WorstSets
 from atlas.errors import BadInput, UnknownName, nearest
-from atlas.export import ATTRIBUTION, write_gpkg
+from atlas.export import ATTRIBUTION, LICENCE, write_table
 from atlas.export_csv import csv_text
 from atlas.export_files import write_file
 from atlas.export_geojson import collection_text
@@ -47,11 +47,15 @@ def chokepoints_table(found: Singles, look: Lens) -> gpd.GeoDataFrame:
 
 def chokepoints_geojson(found: Singles, look: Lens) -> str:
     """Return singles as an RFC 7946 collection; see `chokepoints_table`."""
-    members = {
-        "name": "chokepoints", "title": _title(look), "attribution": ATTRIBUTION, "bloc": look.bloc,
-        "element": look.element, "commodity": look.commodity, "unit": look.unit,
+    return collection_text(chokepoints_table(found, look), chokepoints_about(look))
+
+
+def chokepoints_about(look: Lens) -> dict[str, str]:
+    """Return what an export of singles tells of itself: whose data, and through which lens."""
+    return {
+        "name": "chokepoints", "title": _title(look), "attribution": ATTRIBUTION, "licence": LICENCE,
+        "bloc": look.bloc, "element": look.element, "commodity": look.commodity, "unit": look.unit,
     }  # fmt: skip
-    return collection_text(chokepoints_table(found, look), members)
 
 
 def _title(look: Lens) -> str:
@@ -91,13 +95,14 @@ def sets_csv(found: WorstSets) -> str:
 
 
 def write_singles(found: Singles, look: Lens, path: Path) -> None:
-    """Write singles to .geojson, .gpkg or .csv, whole or not at all."""
-    suffix = path.suffix.lower()
-    if suffix == ".gpkg":
-        tables = [("chokepoints", chokepoints_table(found, look))]
-        write_file(path, lambda fresh: write_gpkg(fresh, tables, {"chokepoints": _title(look)}))
-    else:
-        _write(singles_csv(found, look) if suffix == ".csv" else chokepoints_geojson(found, look), path)
+    """Write singles to a file of one of `export.SUFFIXES`, whole or not at all.
+
+    A CSV is the ranking as a spreadsheet has it, without places; the other formats have them.
+    """
+    if path.suffix.lower() == ".csv":
+        _write(singles_csv(found, look), path)
+        return
+    write_table(path, chokepoints_table(found, look), "chokepoints", chokepoints_about(look), found.study.layers)
 
 
 def write_sets(found: WorstSets, path: Path) -> None:

@@ -116,6 +116,11 @@ _ID = Field("id", "Id", "", "stable id of the feature, the same in every halt", 
 _BEFORE = Field("baseline_t", "Tonnes a year before", _A_YEAR, "tonnes a year without any halt", "float")
 _AFTER = Field("halted_t", "Tonnes a year after", _A_YEAR, "tonnes a year under the halts", "float")
 _CHANGE = Field("change_t", "Change (tonnes a year)", _A_YEAR, "halted_t less baseline_t", "float")
+_THROUGH = (
+    replace(_BEFORE, description="tonnes a year through it without any halt, all goods, each in its own unit"),
+    replace(_AFTER, description="tonnes a year through it under the halts, all goods, each in its own unit"),
+    _CHANGE,
+)
 _LANE = (
     Field("lane_id", "Lane", "", "id of the lane: from, to, commodity, element, grade; joins flows of both states and "
           "changes", "str"),
@@ -150,8 +155,8 @@ RESULTS: Mapping[str, tuple[Field, ...]] = {
         Field("unit", "Basis of the results", "", "tonne of baseline_t, halted_t, change_t, normal_t and limit_t",
               "str"),
     ),
-    "ports": (_BEFORE, _AFTER, _CHANGE),
-    "passages": (_BEFORE, _AFTER, _CHANGE),
+    "ports": _THROUGH,
+    "passages": _THROUGH,
     "network": (
         replace(_ID, description="stable id: mode and a hash of the ends and the length"),
         Field("mode", "Mode", "", "sea, rail, road or another mode of the edge", "str"),
@@ -164,6 +169,9 @@ RESULTS: Mapping[str, tuple[Field, ...]] = {
         Field("passages", "Passages", "", "passages that the edge leads through", "list"),
         Field("one_way", "One way", "", "whether goods move only in the direction of the line", "bool"),
         Field("source_id", "Source (id)", "", "where the line comes from", "str"),
+        replace(_BEFORE, description="tonnes a year on the edge without any halt, all goods, each in its own unit"),
+        replace(_AFTER, description="tonnes a year on the edge under the halts, all goods, each in its own unit"),
+        _CHANGE,
     ),
     "flows": (
         replace(_ID, description="stable id: lane, state and route"),

@@ -16,11 +16,13 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+from fake_network import fake_states
 from fake_validation import fake_reading, fake_targets, fake_world
 from shapely.geometry import LineString, Point
 
 from atlas.config import data_dir
 from atlas.errors import BadInput, UnknownName, nearest
+from atlas.schema import read_schema
 
 HOSTILE = "Evil </script><img src=x onerror=alert(1)> & Söhne \"'`${7*7}{{7*7}}\\ mine"
 ROOT = Path(__file__).resolve().parent.parent
@@ -380,6 +382,9 @@ MORE_FLOWS: list[tuple[Any, ...]] = [
 SECTORS = ("automotive", "wind", "consumer_electronics")
 
 
+WAYS: dict[str, tuple[str, ...]] = {}  # waypoints of the routes drawn so far
+
+
 def densified(a: str, b: str) -> list[tuple[float, float]]:
     """Return points from a to b, the same whichever end one starts from; longitudes run on from a's."""
     first, last = sorted((a, b))
@@ -569,6 +574,7 @@ def fake_layers() -> FakeLayers:
         parameters=pd.Series({"transshipment_share": 0.3}),
         scenarios={"china-cuts-off-allies": data_dir("layers") / "scenarios" / "china-cuts-off-allies.toml"},
         digest="f" * 64,
+        schema=read_schema(data_dir("layers") / "schema.csv"),
     )
 
 
@@ -634,7 +640,12 @@ def fake_outcome(
         if halts
         else "In the 2024 baseline 163,000 t of magnets reach their buyers and nothing is short."
     )
+    ways = {rid: WAYS[rid] for rid in flows["route_id"].unique() if rid}
+    pairs = sorted({tuple(sorted(pair)) for nodes in ways.values() for pair in itertools.pairwise(nodes)})
+    before, after = fake_states(flows, ways, {pair: densified(*pair) for pair in pairs})
     return SimpleNamespace(
+        baseline=before,
+        halted=after,
         summary=summary,
         scenario=SimpleNamespace(name=name, specs=tuple(sorted(halts)), on=None),
         year=2024,
@@ -678,6 +689,7 @@ def _flow_table(halted: bool, layers: FakeLayers, table: list[tuple[Any, ...]]) 
                 continue
             nodes = (origin, *way, to)
             rid = route_id(nodes)
+            WAYS[rid] = nodes
             geometries[rid] = geometry_of(nodes)
             country = layers.facilities["country"].get(to) or layers.markets["country"].get(to) or "DEU"
             ends = [f"{country.lower()}-{s}" for s in SECTORS] if to.endswith("-market") else [to]

@@ -5,8 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from atlas.config import data_dir
 from atlas.halt import Names
 from atlas.scenario import from_dict, from_specs
+from atlas.schema import read_schema
 from tests.invented import BLOCS, COUNTRY, Invented
 
 
@@ -46,5 +48,7 @@ def study_of(world: Invented) -> Any:
             countries=pd.DataFrame({"name": {c: c for c in countries}}),
             ports=pd.DataFrame({"name": [], "country": []}),
             passages=pd.DataFrame({"name": ["the strait"]}, index=["strait"]),
+            sources=pd.DataFrame({"title": []}),
+            schema=read_schema(data_dir("layers") / "schema.csv"),
         ),
     )

@@ -151,14 +151,14 @@ def test_gdal_reads_what_was_written(outcome: Any, tmp_path: Path, layer: str) -
     table = export.layer_table(outcome, layer)
     for suffix in export.SUFFIXES:
         export.write_layer(outcome, layer, tmp_path / f"x{suffix}")
-    for suffix in (".geojson", ".gpkg"):
-        info = pyogrio.read_info(tmp_path / f"x{suffix}")
+    for suffix in (".geojson", ".gpkg", ".fgb"):
+        info = pyogrio.read_info(tmp_path / f"x{suffix}", layer=None if suffix == ".geojson" else layer)
         assert info["features"] == len(table)
         assert info["crs"] in ("EPSG:4326", "OGC:CRS84")
         west, _, east, _ = info["total_bounds"]
         assert west >= -180
         assert east <= 180
-    read = gpd.read_file(tmp_path / "x.gpkg")
+    read = gpd.read_file(tmp_path / "x.gpkg", layer=layer)
     assert read["id"].tolist() == table.index.tolist()
     kind = {"facilities": "Point", "ports": "Point"}.get(layer, "MultiLineString")
     assert set(read.geometry.dropna().geom_type) == {kind}
@@ -168,12 +168,10 @@ def test_gdal_reads_what_was_written(outcome: Any, tmp_path: Path, layer: str) -
     assert not wkt.loads(text["WKT"][0]).is_empty
 
 
-def test_geopackage_of_all_layers_says_whose_data_it_is(outcome: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    edges = gpd.GeoDataFrame({"mode": ["sea"]}, index=pd.Index(["e1"]), geometry=[LineString([(0, 0), (1, 1)])], crs=4326)
-    monkeypatch.setattr(export, "_network", lambda layers: edges)
+def test_geopackage_of_all_layers_says_whose_data_it_is(outcome: Any, tmp_path: Path) -> None:
     export.write_layer(outcome, "all", tmp_path / "all.gpkg")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["all.gpkg"]
-    assert sorted(pyogrio.list_layers(tmp_path / "all.gpkg")[:, 0]) == sorted(export.LAYERS)
+    assert sorted(pyogrio.list_layers(tmp_path / "all.gpkg")[:, 0]) == sorted([*export.LAYERS, "sources"])
     info = pyogrio.read_info(tmp_path / "all.gpkg", layer="flows")
     assert "OpenStreetMap contributors" in info["layer_metadata"]["attribution"]
     with sqlite3.connect(tmp_path / "all.gpkg") as file:
