@@ -5,8 +5,9 @@ from typing import Any
 import click
 
 from atlas import __version__
-from atlas.cli_chokepoints import chokepoints_command, write_chokepoints
+from atlas.cli_chokepoints import chokepoints_command
 from atlas.cli_concentration import concentration_command
+from atlas.cli_export import export_command
 from atlas.cli_frontier import frontier_command, worth_command
 from atlas.cli_map import map_command
 from atlas.cli_projects import fixes_command
@@ -181,37 +182,6 @@ def solve(
     return 0
 
 
-@main.command("export")
-@click.argument("layer")
-@halts_option
-@bloc_option
-@click.option("--out", required=True, metavar="FILE", help="File to write: .geojson, .gpkg or .csv.")
-@click.pass_obj
-def export_command(obj: dict[str, Any], layer: str, halts: tuple[str, ...], bloc: str, out: str) -> int:
-    """Write a layer or a result for GIS.
-
-    LAYER is facilities, ports, passages, network, flows, changes, or all (one GeoPackage); or chokepoints, the ranking
-    of what costs the bloc most to lose.
-    """
-    from atlas import export
-
-    if layer == "chokepoints":
-        if halts:
-            raise BadInput("chokepoints are those of the baseline: leave out --halt")
-        return write_chokepoints(obj, bloc, out)
-    export.check_layer_target(layer, out)
-    if layer == "network" and not halts:
-        from atlas import layers
-
-        source: Any = layers.open_layers(obj["layers"])
-    else:
-        source = solved(obj, None, halts, bloc, None)
-    with timed("written"):
-        export.write_layer(source, layer, out)
-    note(f"wrote {out}")
-    return 0
-
-
 @main.command()
 @click.argument("facility", metavar="[ID]", required=False)
 @click.option("--to", metavar="PORT", help="Make a corridor to this port, not an area around the facility.")
@@ -313,6 +283,7 @@ def place(text: str) -> str | tuple[float, float]:
 
 
 main.add_command(chokepoints_command)
+main.add_command(export_command)
 main.add_command(serve_command)
 main.add_command(map_command)
 main.add_command(trace_command)

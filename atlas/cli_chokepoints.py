@@ -11,7 +11,7 @@ from atlas.cli_shell import bloc_option, json_option, note, open_study, print_js
 from atlas.progress_bar import bar
 
 WIDTH = 118
-SUFFIXES = (".geojson", ".gpkg", ".csv")
+SUFFIXES = (".geojson", ".gpkg", ".fgb", ".parquet", ".csv")  # export.SUFFIXES, which takes long to import
 
 
 @click.command("chokepoints")
@@ -34,7 +34,7 @@ SUFFIXES = (".geojson", ".gpkg", ".csv")
     "--limit-s", type=click.FloatRange(min=0, min_open=True), metavar="S",
     help="Time for a search of sets.  [default: 600 for 2, 1800 for 3]",
 )  # fmt: skip
-@click.option("--out", metavar="FILE", help="File to write: .geojson or .gpkg (singles), .csv.")
+@click.option("--out", metavar="FILE", help="File to write: .csv, or for singles .geojson, .gpkg, .fgb or .parquet too.")
 @json_option
 @click.pass_obj
 def chokepoints_command(

@@ -217,7 +217,10 @@ class Study:
             return scenario
         if isinstance(scenario, Mapping):
             return from_dict(scenario, self.names, on=on)
-        path = self.layers.scenarios.get(str(scenario), scenario)
+        name, shipped = str(scenario), self.layers.scenarios
+        path = Path(shipped.get(name, scenario))
+        if not path.exists() and not path.suffix and (near := nearest(name, shipped)):  # a shipped name, misspelt
+            raise UnknownName("scenario", name, near)
         return read_file(path, self.names, on=on)
 
     def _answer(self, question: Scenario, bloc: str) -> Outcome:

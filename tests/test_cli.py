@@ -30,6 +30,7 @@ class FakeStudy:
 
     def __init__(self, outcome: Any) -> None:
         self.outcome, self.asked, self.layers = outcome, [], outcome.layers
+        self.blocs = {name: frozenset[str]() for name in ("us-allies", "nato", "prc")}
 
     def question(self, halts: Any = (), scenario: Any = None, on: Any = None) -> Any:
         self.asked.append({"halts": tuple(halts), "scenario": scenario, "on": on})
