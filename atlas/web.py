@@ -38,6 +38,7 @@ from atlas.web_log import AccessLog, set_up, text
 from atlas.web_map import maps
 from atlas.web_metrics import CONTENT_TYPE_LATEST, Metrics
 from atlas.web_nearby import nearby
+from atlas.web_ogc import failure_document, of_ogc, ogc
 from atlas.web_openapi import openapi
 from atlas.web_pages import error_page, pages
 from atlas.web_projects import fixing
@@ -146,6 +147,7 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     app.register_blueprint(layers_api)
     app.register_blueprint(scenarios)
     app.register_blueprint(openapi)
+    app.register_blueprint(ogc)
     app.register_blueprint(routes)
     app.register_blueprint(accuracy)
     app.register_blueprint(chokepoints)
@@ -218,7 +220,9 @@ def _failed(app: Flask, atlas: Atlas, error: Exception) -> Response:
     request.environ["atlas.reason"] = found.error
     accepted = request.headers.get("Accept", "")
     program = "application/json" in accepted and "text/html" not in accepted
-    if program or request.path.startswith(("/api", "/healthz", "/static", "/metrics")):
+    if of_ogc(request.path) and ("text/html" not in accepted or request.args.get("f") == "json"):
+        document = failure_document(found)
+    elif program or request.path.startswith(("/api", "/healthz", "/static", "/metrics")):
         # Escaped, so that a name with markup stays text even where somebody shows the body as a page.
         document = Document.of(app.json.dumps(found.body()).replace("<", "\\u003c"), JSON_TYPE)
     elif found.status in (429, 503):
