@@ -13,6 +13,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
+from atlas import export_stretches
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.export_fields import fields_of
 from atlas.export_files import check_target_file, check_target_folder, write_file, write_folder
@@ -20,6 +21,9 @@ from atlas.export_formats import write_csv, write_fgb, write_parquet
 from atlas.export_geojson import Encoded, collection_text
 from atlas.export_gpkg import Finish, Sheet, write_gpkg
 from atlas.export_network import network_of
+from atlas.export_qgis import about as project_about
+from atlas.export_qgis import add_project, write_project
+from atlas.export_styles import add_styles
 from atlas.export_tables import (
     ATTRIBUTION,
     FLOW_COLUMNS,
@@ -48,8 +52,8 @@ USED_TITLE = (
 )
 SOURCES_TITLE = "Sources that the rows of the other layers name"
 RESULT_FILES = (
-    "summary.json", "flows.csv", "flows.geojson", "changes.geojson", "facilities.geojson", "atlas.gpkg", "map.html",
-    "certificate.npz",
+    "summary.json", "flows.csv", "flows.geojson", "changes.geojson", "facilities.geojson", "atlas.gpkg", "atlas.qgz",
+    "map.html", "certificate.npz",
 )  # fmt: skip
 
 
@@ -63,11 +67,16 @@ def layer_geojson(outcome: Any, layer: str) -> dict[str, Any]:
     return json.loads(layer_text(outcome, layer))
 
 
-def write_layer(outcome: Any, layer: str, path: str | Path) -> None:
-    """Write one layer to a file of one of SUFFIXES, or `all` of them to one .gpkg; whole or not at all."""
-    target = check_layer_target(layer, path)
+def write_layer(outcome: Any, layer: str, path: str | Path, *, qgis: bool = False) -> None:
+    """Write one layer to a file of one of SUFFIXES, or `all` of them to one .gpkg; whole or not at all.
+
+    With `qgis` a project (.qgz) is written beside the .gpkg of `all` layers.
+    """
+    target = check_layer_target(layer, path, qgis=qgis)
     if layer == "all":
         write_file(target, lambda fresh: _write_package(fresh, outcome))
+        if qgis:
+            write_file(target.with_suffix(".qgz"), lambda fresh: _write_project(fresh, target, outcome))
         return
     write_table(target, layer_table(outcome, layer), layer, about(outcome, layer), getattr(outcome, "layers", outcome))
 
@@ -78,7 +87,7 @@ def write_table(target: Path, table: gpd.GeoDataFrame, layer: str, told: dict[st
     fields = layer_fields(table, layer, layers.schema)
     if suffix == ".gpkg":
         sheets = [Sheet(layer, table, fields, told), *_sources([table], layers)]
-        write_file(target, lambda fresh: write_gpkg(fresh, sheets, finish=_finish((layer,))))
+        write_file(target, lambda fresh: write_gpkg(fresh, sheets, finish=_finish((layer,), layers)))
     elif suffix == ".fgb":
         write_file(target, lambda fresh: write_fgb(fresh, table, fields, told))
     elif suffix == ".parquet":
@@ -90,12 +99,15 @@ def write_table(target: Path, table: gpd.GeoDataFrame, layer: str, told: dict[st
         write_file(target, lambda fresh: _write_text(text, fresh))
 
 
-def check_layer_target(layer: str, path: str | Path) -> Path:
+def check_layer_target(layer: str, path: str | Path, *, qgis: bool = False) -> Path:
     """Return the path if the layer exists and may be written there; raise before any long computation if not.
 
-    Raises BadInput with all that is wrong, WriteFailure where the folder is not ours to write.
+    `qgis` asks for a project as well, which only `all` layers have. Raises BadInput with all that is wrong,
+    WriteFailure where the folder is not ours to write.
     """
     found: list[BadInput] = []
+    if qgis and layer != "all":
+        found.append(BadInput("a project of QGIS goes with all layers: `all`"))
     if layer not in (*LAYERS, "all"):
         found.append(UnknownName("layer", layer, nearest(layer, (*LAYERS, "chokepoints", "all")) or LAYERS))
     try:
@@ -142,6 +154,7 @@ def write_outcome(outcome: Any, out_dir: str | Path, force: bool = False, *, pag
         "changes.geojson": geojson("changes"),
         "facilities.geojson": geojson("facilities"),
         "atlas.gpkg": lambda fresh: _write_package(fresh, outcome, tables),
+        "atlas.qgz": lambda fresh: _write_project(fresh, fresh.with_suffix(".gpkg"), outcome),
         "map.html": lambda fresh: _write_text(html, fresh),
         # Last, since it seals the others: `--check` sees a change in any of them.
         "certificate.npz": lambda fresh: np.savez_compressed(
@@ -159,7 +172,8 @@ def seals(folder: Path, layers_digest: str) -> dict[str, np.ndarray]:
 
 def _write_package(path: Path, outcome: Any, tables: dict[str, gpd.GeoDataFrame] | None = None) -> None:
     """Write all layers of an outcome into one GeoPackage: of the network what is in use, of the lines each once."""
-    write_gpkg(path, _sheets(outcome, tables or {}), shared=True, finish=_finish(LAYERS))
+    names = (*LAYERS, *export_stretches.TITLES)
+    write_gpkg(path, _sheets(outcome, tables or {}), shared=True, finish=_finish(names, outcome.layers, outcome))
 
 
 def _sheets(outcome: Any, tables: dict[str, gpd.GeoDataFrame]) -> Iterator[Sheet]:
@@ -174,7 +188,16 @@ def _sheets(outcome: Any, tables: dict[str, gpd.GeoDataFrame]) -> Iterator[Sheet
             table = tables[layer] if layer in tables else layer_table(outcome, layer, shapes)
         named.append(pd.DataFrame(table[[c for c in ("source_id", "ends_source_ids") if c in table]]))
         yield Sheet(layer, table, layer_fields(table, layer, outcome.layers.schema), told)
+    yield from _drawn(outcome)
     yield from _sources(named, outcome.layers)
+
+
+def _drawn(outcome: Any) -> Iterator[Sheet]:
+    """Yield what only a drawing needs: the sums on each stretch, and the countries."""
+    made = {"stretches": export_stretches.stretches_table, "backdrop": export_stretches.backdrop_table}
+    for name, table in made.items():
+        told = {**about(outcome, "flows"), "name": name, "title": export_stretches.TITLES[name]}
+        yield Sheet(name, table(outcome), export_stretches.FIELDS[name], told)
 
 
 def _sources(tables: list[Any], layers: Any) -> list[Sheet]:
@@ -186,9 +209,19 @@ def _sources(tables: list[Any], layers: Any) -> list[Sheet]:
     return [Sheet("sources", rows, fields, {"title": SOURCES_TITLE})]
 
 
-def _finish(names: tuple[str, ...]) -> Finish | None:
-    """Return what is done to a GeoPackage of these layers when their rows are in it."""
-    return None
+def _finish(names: tuple[str, ...], layers: Any, outcome: Any = None) -> Finish:
+    """Return what is done to a GeoPackage when its rows are in it: styles are added, and a project of an outcome."""
+
+    def finish(path: Path) -> None:
+        add_styles(path, names, layers.schema)
+        if outcome is not None:
+            add_project(path, path.name, project_about(outcome), layers.schema)
+
+    return finish
+
+
+def _write_project(path: Path, package: Path, outcome: Any) -> None:
+    write_project(package, path, project_about(outcome), outcome.layers.schema)
 
 
 def _write_text(text: str, path: Path) -> None:

@@ -199,6 +199,8 @@ RESULTS: Mapping[str, tuple[Field, ...]] = {
         _CHANGE,
         Field("kind", "Kind of change", "", "lost, reduced, kept, grown or new", "str"),
         _ROUTE_ID,
+        Field("source", "Source", "", "of what is grown or new: ally where it comes from a country of the bloc, else "
+              "other; empty otherwise", "str"),
         *_GROUNDS,
     ),
     "chokepoints": (

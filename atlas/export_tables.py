@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 from shapely.geometry.base import BaseGeometry
 
@@ -161,6 +162,9 @@ def _changes(outcome: Any) -> pd.DataFrame:
     table = outcome.changes.drop(columns="id", errors="ignore").copy()
     lane = lane_ids(table)
     table.insert(0, "lane_id", lane)
+    gains = table["kind"].isin(("grown", "new"))
+    bloc = table["from_country"].isin(outcome.bloc_countries)
+    table["source"] = np.where(gains, np.where(bloc, "ally", "other"), "")
     return table.set_index(pd.Index(_unique(lane), name="id"))
 
 

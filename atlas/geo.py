@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import geopandas as gpd
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pyproj import CRS as ProjCRS
 from pyproj import Geod, Proj
 from scipy.spatial import cKDTree
 from shapely import GEOSException, STRtree, get_coordinates, make_valid, transform
@@ -76,6 +77,12 @@ def unwrap(coords: ArrayLike) -> FloatArray:
     if len(xy):
         xy[:, 0] = np.unwrap(xy[:, 0], period=360.0)
     return xy
+
+
+def crs_words(name: str) -> tuple[str, str, bool]:
+    """Return well-known text (WKT2), name for people, and whether it is in degrees, of a CRS such as EPSG:8857."""
+    known = ProjCRS(name)
+    return known.to_wkt("WKT2_2019"), known.name, known.is_geographic
 
 
 def split_antimeridian(geometry: BaseGeometry) -> BaseGeometry:

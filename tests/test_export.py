@@ -171,7 +171,9 @@ def test_gdal_reads_what_was_written(outcome: Any, tmp_path: Path, layer: str) -
 def test_geopackage_of_all_layers_says_whose_data_it_is(outcome: Any, tmp_path: Path) -> None:
     export.write_layer(outcome, "all", tmp_path / "all.gpkg")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["all.gpkg"]
-    assert sorted(pyogrio.list_layers(tmp_path / "all.gpkg")[:, 0]) == sorted([*export.LAYERS, "sources"])
+    assert sorted(pyogrio.list_layers(tmp_path / "all.gpkg")[:, 0]) == sorted(
+        [*export.LAYERS, "sources", "stretches", "backdrop", "layer_styles"]
+    )
     info = pyogrio.read_info(tmp_path / "all.gpkg", layer="flows")
     assert "OpenStreetMap contributors" in info["layer_metadata"]["attribution"]
     with sqlite3.connect(tmp_path / "all.gpkg") as file:
