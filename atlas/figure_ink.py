@@ -19,7 +19,7 @@ WHITE = "#FFFFFF"
 GREY_LAND = {OCEAN: "#F1F1F1", LAND: "#FFFFFF", BORDER: "#C8C8C8", GRATICULE: "#DDDDDD", ALLY: "#E9E9E9",
              HALTED: "#D2D2D2", COAST: "#A4A4A4"}  # fmt: skip
 
-WIDTH_LEAST_PT, WIDTH_AT_100_KT_PT = 0.45, 8.5
+WIDTH_LEAST_PT, WIDTH_AT_100_KT_PT = 0.28, 8.5
 KEPT_MOST_PT = 1.0
 RADIUS_LEAST_PT, RADIUS_AT_100_KT_PT = 1.9, 7.5
 
@@ -68,9 +68,22 @@ STOP = plain(style.HALT)
 
 @dataclass(frozen=True)
 class Ink:
-    """The looks of one figure, in colour or in grey."""
+    """The looks of one figure, in colour or in grey; `scale` is 1 on A4 and multiplies type and lines."""
 
     grey: bool = False
+    scale: float = 1.0
+
+    def pt(self, points: float) -> float:
+        """Return a length of an A4 page as it is on this paper."""
+        return points * self.scale
+
+    def width(self, tonnes: float) -> float:
+        """Return the width in points of a flow of so many tonnes a year."""
+        return width_pt(tonnes) * self.scale
+
+    def radius(self, tonnes: float) -> float:
+        """Return the radius in points of a facility with so much output."""
+        return radius_pt(tonnes) * self.scale
 
     def ground(self, colour: str) -> str:
         """Return a colour of the basemap."""
@@ -87,7 +100,7 @@ class Ink:
 
     def dash(self, key: str) -> Dash:
         """Return the dash of a kind in points on and off, empty for a whole line."""
-        return GREYS[key][1] if self.grey else DASHES.get(key, ())
+        return tuple(self.scale * v for v in (GREYS[key][1] if self.grey else DASHES.get(key, ())))
 
     @property
     def stop(self) -> str:

@@ -23,7 +23,8 @@ LEADER_FROM_PT = 6.0
 ANGLES_DEG = (0, 180, 45, -45, 135, -135, 90, -90, 22, -22, 158, -158, 68, -68, 112, -112)
 PAD_PT = 1.1  # of air round a text
 GRID_PT = 2.0
-HALO_PT = 1.8
+HALO_PT = 1.9
+LINE_SPACING = 0.92
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Ruler:
         from matplotlib.figure import Figure
 
         figure = Figure(dpi=72 * 4)
-        made = Text(0, 0, text, fontproperties=properties, linespacing=1.08)
+        made = Text(0, 0, text, fontproperties=properties, linespacing=LINE_SPACING)
         made.set_figure(figure)
         extent = made.get_window_extent(self._renderer)
         return extent.width / 4, extent.height / 4
@@ -82,8 +83,8 @@ class Ruler:
 class Room:
     """What is taken of an area of so many points: boxes that must be kept off, and how busy every spot is."""
 
-    def __init__(self, size_pt: tuple[float, float]) -> None:
-        self.size = size_pt
+    def __init__(self, size_pt: tuple[float, float], scale: float = 1.0) -> None:
+        self.size, self.scale = size_pt, scale
         self.boxes: list[tuple[float, float, float, float]] = []
         self._busy = np.zeros((int(size_pt[1] / GRID_PT) + 2, int(size_pt[0] / GRID_PT) + 2))
         self._sums: FloatArray | None = None
@@ -141,7 +142,8 @@ def place(names: Sequence[Name], room: Room, ruler: Ruler) -> list[Placed]:
 
 def _best(name: Name, room: Room, ruler: Ruler) -> Placed | None:
     wide, tall = ruler.size(name.text, font(name))
-    half = np.array([wide / 2 + PAD_PT, tall / 2 + PAD_PT * 0.6])
+    scale = room.scale
+    half = np.array([wide / 2 + PAD_PT * scale, tall / 2 + PAD_PT * 0.6 * scale])
     middles, costs = [], []
     if name.centred:
         middles.append(np.array(name.at))
@@ -149,7 +151,7 @@ def _best(name: Name, room: Room, ruler: Ruler) -> Placed | None:
     for far in FAR_PT:
         for rank, degrees in enumerate(ANGLES_DEG):
             c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-            reach = name.radius + 1.2 + far
+            reach = name.radius + scale * (1.2 + far)
             # The box touches a circle of that reach from outside, on the side it stands.
             push = np.array([c * (reach + half[0]) if abs(c) > 0.35 else c * reach * 2,
                              s * (reach + half[1]) if abs(s) > 0.35 else s * reach])  # fmt: skip
@@ -165,19 +167,21 @@ def _best(name: Name, room: Room, ruler: Ruler) -> Placed | None:
     for k in np.argsort(cost, kind="stable")[:40]:
         if not np.isfinite(cost[k]):
             return None
-        leader = _leader(name, at[k], half)
+        leader = _leader(name, at[k], half, scale)
         if leader is None or not _crosses(leader, room.boxes):
             left, low, right, high = (float(v) for v in boxes[k])
             return Placed(name, (float(at[k][0]), float(at[k][1])), (left, low, right, high), leader)
     return None
 
 
-def _leader(name: Name, middle: FloatArray, half: FloatArray) -> tuple[tuple[float, float], tuple[float, float]] | None:
+def _leader(
+    name: Name, middle: FloatArray, half: FloatArray, scale: float
+) -> tuple[tuple[float, float], tuple[float, float]] | None:
     """Return the line from a symbol's edge to the near edge of the name's box, None where they are close."""
     point = np.array(name.at)
     end = np.clip(point, middle - half + 0.4, middle + half - 0.4)
     gap = float(np.hypot(*(end - point)))
-    if gap - name.radius < LEADER_FROM_PT:
+    if gap - name.radius < LEADER_FROM_PT * scale:
         return None
     start = point + (end - point) / gap * max(name.radius + 0.3, 0.8)
     return (float(start[0]), float(start[1])), (float(end[0]), float(end[1]))
@@ -195,24 +199,24 @@ def _crosses(leader: tuple[tuple[float, float], tuple[float, float]], boxes: Seq
     return bool(inside.all(axis=2).any())
 
 
-def draw(axes: Axes, placed: Sequence[Placed], size_pt: tuple[float, float]) -> list[Text]:
+def draw(axes: Axes, placed: Sequence[Placed], size_pt: tuple[float, float], enlarged: float = 1.0) -> list[Text]:
     """Draw names and leaders on axes of so many points; return the texts (without the halos below them)."""
     scale = np.array([1.0 / size_pt[0], 1.0 / size_pt[1]])
     leaders = [np.array(p.leader) * scale for p in placed if p.leader is not None]
     for colour, width, zorder in ((WHITE, 1.5, 4.9), (INK, 0.45, 5.0)):
         if leaders:
-            axes.add_collection(LineCollection(leaders, colors=colour, linewidths=width, zorder=zorder,
+            axes.add_collection(LineCollection(leaders, colors=colour, linewidths=width * enlarged, zorder=zorder,
                                                transform=axes.transAxes, capstyle="round"), autolim=False)  # fmt: skip
     texts = []
     for p in placed:
         x, y = np.array(p.middle) * scale
         for halo in (True, False):
             made = axes.text(x, y, p.name.text, fontproperties=font(p.name), color=WHITE if halo else p.name.colour,
-                             ha="center", va="center", linespacing=1.08, zorder=5.1 if halo else 5.2,
+                             ha="center", va="center", linespacing=LINE_SPACING, zorder=5.1 if halo else 5.2,
                              transform=axes.transAxes)  # fmt: skip
             made.set_gid("halo" if halo else f"name-{p.name.key}")
             if halo:
-                made.set_path_effects([withStroke(linewidth=HALO_PT, foreground=WHITE)])
+                made.set_path_effects([withStroke(linewidth=HALO_PT * enlarged, foreground=WHITE)])
             else:
                 texts.append(made)
     return texts

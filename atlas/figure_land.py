@@ -18,7 +18,7 @@ from atlas import figure_ink as ink
 from atlas.figure_frame import Frame
 from atlas.figure_ink import Ink
 
-WORLD_TOLERANCE_DEG, LOCAL_TOLERANCE_DEG = 0.08, 0.012
+WORLD_TOLERANCE_DEG, LOCAL_TOLERANCE_DEG = 0.12, 0.02
 ISLAND_LEAST_DEG2 = {True: 0.03, False: 0.0008}  # of a country's smaller parts, by whether the world is shown
 GRATICULE_DEG = {True: 30, False: 10}
 _LOCK = threading.Lock()

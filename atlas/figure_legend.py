@@ -1,4 +1,4 @@
-"""The legend of a print map: lines, widths, symbols and signs in columns, on an overlay whose unit is the point."""
+"""The legend of a print map in blocks: flows, widths, facilities, signs; on an overlay whose unit is the point."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.patches import Circle, Rectangle
-from matplotlib.patches import PathPatch as Patch
+from matplotlib.patches import Circle, PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 
 from atlas import figure_ink as ink
-from atlas.figure_ink import INK, SOFT, WHITE, Ink, label, radius_pt, width_pt
-from atlas.figure_places import marker
-from atlas.render_style import STAGE_LABELS, STAGES
+from atlas.figure_ink import INK, SOFT, WHITE, Ink, label
+from atlas.figure_places import FACILITY_SCALE, marker
+from atlas.render_style import STAGE_LABELS, STAGES, polygon
 
-HEAD_PT, TEXT_PT, ROW_PT = 6.6, 6.2, 9.6
+HEAD_PT, TEXT_PT, ROW_PT = 7.0, 6.6, 10.4
 SAMPLE_PT = 24.0
 WIDTHS_T = (1_000, 10_000, 100_000)
 
@@ -33,10 +33,11 @@ class Signs:
     buyers: bool = False
 
 
-def overlay(figure: object, size_pt: tuple[float, float]) -> Axes:
+def overlay(figure: Figure, zorder: float = 10.0) -> Axes:
     """Return axes over the whole figure whose unit is the point, origin at the lower left."""
-    axes: Axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), zorder=10)  # type: ignore[attr-defined]
-    axes.set(xlim=(0, size_pt[0]), ylim=(0, size_pt[1]))
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), zorder=zorder)
+    wide, tall = (72.0 * v for v in figure.get_size_inches())
+    axes.set(xlim=(0, wide), ylim=(0, tall))
     axes.axis("off")
     axes.patch.set_alpha(0.0)
     return axes
@@ -50,84 +51,92 @@ def write(
     axes.text(x, y, text, fontproperties=properties, color=colour, va="baseline", zorder=11, **more)
 
 
-def draw(
-    axes: Axes, box: tuple[float, float, float, float], keys: Sequence[str], stages: Sequence[str], view: str,
-    signs: Signs, look: Ink, columns: int = 3,
-) -> None:  # fmt: skip
-    """Draw the legend in a box (left, low, right, high) of points."""
-    left, _, right, high = box
-    step = (right - left) / columns
-    _flows(axes, left, high, keys, view, look)
-    _widths(axes, left + step, high, view, look)
-    x, y = (left + 2 * step, high) if columns >= 3 else (left, high - (len(keys) + 2.2) * ROW_PT)
-    low = _stages(axes, x, y, stages, view, look)
-    _signs(axes, left + step, high - 5.4 * ROW_PT, signs, look) if columns >= 3 else _signs(axes, x, low, signs, look)
+class Legend:
+    """Draws the blocks of a legend; each method takes the upper left corner and returns how far down it came."""
 
+    def __init__(self, axes: Axes, look: Ink) -> None:
+        self.axes, self.look = axes, look
+        self.row, self.sample = look.pt(ROW_PT), look.pt(SAMPLE_PT)
 
-def _line(axes: Axes, x: float, y: float, key: str, width: float, look: Ink) -> None:
-    dash = look.dash(key)
-    axes.plot([x, x + SAMPLE_PT], [y, y], color=look.colour(key), linewidth=width, zorder=11,
-              linestyle=(0, dash) if dash else "-", solid_capstyle="butt", dash_capstyle="butt")  # fmt: skip
+    def flows(self, x: float, y: float, title: str, keys: Sequence[str]) -> float:
+        """Draw a line for each commodity or kind of change."""
+        self._head(x, y, title)
+        for key in keys:
+            y -= self.row
+            dash = self.look.dash(key)
+            self.axes.plot(
+                [x, x + self.sample], [y + 0.2 * self.row] * 2, color=self.look.colour(key), zorder=11,
+                linewidth=self.look.pt(1.0 if key == "kept" else 2.6), linestyle=(0, dash) if dash else "-",
+                solid_capstyle="butt", dash_capstyle="butt",
+            )  # fmt: skip
+            self._say(x + self.sample * 1.2, y, label(key))
+        return y
 
+    def widths(self, x: float, y: float) -> float:
+        """Draw what widths of flows and sizes of symbols mean."""
+        self._head(x, y, "Tonnes a year")
+        for tonnes in WIDTHS_T:
+            radius = self.look.radius(tonnes) * FACILITY_SCALE
+            y -= max(self.row, 0.75 * (self.look.width(tonnes) + self.look.pt(5)))
+            middle = y + 0.2 * self.row
+            self.axes.plot([x, x + self.sample], [middle] * 2, color=SOFT, linewidth=self.look.width(tonnes), zorder=11,
+                           solid_capstyle="butt")  # fmt: skip
+            self.axes.add_patch(Circle((x + 1.6 * self.sample, middle), radius, facecolor="none", edgecolor=INK,
+                                       linewidth=0.6, zorder=11))  # fmt: skip
+            self._say(x + 2.05 * self.sample, y, f"{tonnes:,}")
+        return y
 
-def _flows(axes: Axes, x: float, y: float, keys: Sequence[str], view: str, look: Ink) -> None:
-    write(axes, x, y, "What became of the flows" if view == "change" else "Flows by commodity", HEAD_PT, bold=True)
-    for key in keys:
-        y -= ROW_PT
-        _line(axes, x, y + 2.1, key, 1.0 if key == "kept" else 2.6, look)
-        write(axes, x + SAMPLE_PT + 5, y, label(key), TEXT_PT)
+    def stages(self, x: float, y: float, title: str, stages: Sequence[str], plain: bool) -> float:
+        """Draw the symbol of each stage; `plain` where colour says something else."""
+        self._head(x, y, title)
+        for stage in [s for s in STAGES if s in stages]:
+            y -= self.row
+            face = self.look.colour("kept" if plain else stage)
+            at = (x + 0.25 * self.sample, y + 0.2 * self.row)
+            self._symbol(*at, marker(stage), 3.1, facecolor=face, edgecolor=INK, linewidth=0.4)
+            self._say(x + 0.7 * self.sample, y, STAGE_LABELS[stage])
+        return y
 
+    def signs(self, x: float, y: float, signs: Signs) -> float:
+        """Draw what else stands on the map."""
+        look, axes = self.look, self.axes
+        self._head(x, y, "Signs")
+        for tint, edge, hatch, text in (
+            (ink.ALLY, look.ground(ink.BORDER), "", f"Bloc: {signs.bloc}" if signs.bloc else ""),
+            (ink.HALTED, look.stop, "/////", "Halted country" if signs.halted_country else ""),
+        ):
+            if text:
+                y -= self.row
+                axes.add_patch(Rectangle((x, y), self.sample, look.pt(6), facecolor=look.ground(tint), hatch=hatch,
+                                         zorder=11, edgecolor=edge, linewidth=0.5))  # fmt: skip
+                self._say(x + self.sample * 1.2, y, text)
+        if signs.halted_point:
+            y -= self.row
+            at = (x + 0.5 * self.sample, y + 0.2 * self.row)
+            cross = Path([(-0.6, -0.6), (0.6, 0.6), (-0.6, 0.6), (0.6, -0.6)], [1, 2, 1, 2])
+            for shape, face in ((Path.unit_circle(), WHITE), (cross, "none")):
+                self._symbol(*at, shape, 3.6, facecolor=face, edgecolor=look.stop, linewidth=look.pt(1.2))
+            self._say(x + self.sample * 1.2, y, "Halted or closed")
+        if signs.passages:
+            y -= self.row
+            for side in (-1, 1):
+                banks = look.pt(1.0) * np.array([[3.0, 3.0], [1.1, 1.1], [1.1, -1.1], [3.0, -3.0]]) * [side, 1]
+                axes.plot(x + 0.5 * self.sample + banks[:, 0], y + 0.2 * self.row + banks[:, 1], color=INK, zorder=11,
+                          linewidth=look.pt(0.95))  # fmt: skip
+            self._say(x + self.sample * 1.2, y, "Strait or canal")
+        if signs.buyers:
+            y -= self.row
+            star = Path(np.array(polygon("star")) * [1.0, -1.0])
+            self._symbol(x + 0.5 * self.sample, y + 0.2 * self.row, star, 3.2, facecolor=INK, edgecolor=INK)
+            self._say(x + self.sample * 1.2, y, "Your buyers, filled where met")
+        return y
 
-def _widths(axes: Axes, x: float, y: float, view: str, look: Ink) -> None:
-    write(axes, x, y, "Tonnes a year", HEAD_PT, bold=True)
-    for tonnes in WIDTHS_T:
-        y -= ROW_PT + (1.5 if tonnes == WIDTHS_T[-1] else 0)
-        axes.plot([x, x + SAMPLE_PT], [y + 2.1] * 2, color=SOFT, linewidth=width_pt(tonnes), zorder=11,
-                  solid_capstyle="butt")  # fmt: skip
-        axes.add_patch(Circle((x + SAMPLE_PT + 13, y + 2.1), radius_pt(tonnes) * 0.72, facecolor="none", edgecolor=INK,
-                              linewidth=0.6, zorder=11))  # fmt: skip
-        write(axes, x + SAMPLE_PT + 24, y, f"{tonnes:,}", TEXT_PT)
+    def _head(self, x: float, y: float, text: str) -> None:
+        write(self.axes, x, y, text, self.look.pt(HEAD_PT), bold=True)
 
+    def _say(self, x: float, y: float, text: str) -> None:
+        write(self.axes, x, y, text, self.look.pt(TEXT_PT))
 
-def _stages(axes: Axes, x: float, y: float, stages: Sequence[str], view: str, look: Ink) -> float:
-    write(axes, x, y, "Facilities" if view != "change" else "Facilities (colour: change of output)", HEAD_PT, bold=True)
-    for stage in [s for s in STAGES if s in stages]:
-        y -= ROW_PT
-        face = look.colour("kept" if view == "change" else stage)
-        symbol(axes, x + 6, y + 2.2, marker(stage), 3.1, facecolor=face, edgecolor=INK, linewidth=0.4)
-        write(axes, x + 16, y, STAGE_LABELS[stage], TEXT_PT)
-    return y - 1.4 * ROW_PT
-
-
-def symbol(axes: Axes, x: float, y: float, shape: Path, radius: float, **looks: object) -> None:
-    """Draw a symbol of so many points at a point of the overlay."""
-    path = shape.transformed(Affine2D().scale(radius).translate(x, y))
-    axes.add_patch(Patch(path, zorder=11, **looks))
-
-
-def _signs(axes: Axes, x: float, y: float, signs: Signs, look: Ink) -> None:
-    if signs.bloc:
-        axes.add_patch(Rectangle((x, y), SAMPLE_PT, 6, facecolor=look.ground(ink.ALLY), zorder=11,
-                                 edgecolor=look.ground(ink.BORDER), linewidth=0.5))  # fmt: skip
-        write(axes, x + SAMPLE_PT + 5, y, f"Bloc: {signs.bloc}", TEXT_PT)
-        y -= ROW_PT
-    if signs.halted_country:
-        axes.add_patch(Rectangle((x, y), SAMPLE_PT, 6, facecolor=look.ground(ink.HALTED), hatch="/////", zorder=11,
-                                 edgecolor=look.stop, linewidth=0.5))  # fmt: skip
-        write(axes, x + SAMPLE_PT + 5, y, "Halted country", TEXT_PT)
-        y -= ROW_PT
-    if signs.halted_point:
-        axes.add_patch(Circle((x + 12, y + 2.3), 3.4, facecolor=WHITE, edgecolor=look.stop, linewidth=1.2, zorder=11))
-        for ends in ([-2, 2], [2, -2]):
-            axes.plot(x + 12 + np.array([-2, 2]), y + 2.3 + np.array(ends), color=look.stop, linewidth=1.2, zorder=11.1)
-        write(axes, x + SAMPLE_PT + 5, y, "Halted or closed", TEXT_PT)
-        y -= ROW_PT
-    if signs.passages:
-        for sign in (-1, 1):
-            axes.plot(x + 12 + sign * np.array([3.0, 1.1, 1.1, 3.0]), y + 2.3 + np.array([3.0, 1.1, -1.1, -3.0]),
-                      color=INK, linewidth=0.95, zorder=11)  # fmt: skip
-        write(axes, x + SAMPLE_PT + 5, y, "Strait or canal, tonnes through it", TEXT_PT)
-        y -= ROW_PT
-    if signs.buyers:
-        write(axes, x + 8, y, "★", TEXT_PT + 2)
-        write(axes, x + SAMPLE_PT + 5, y, "Your buyers: filled where met", TEXT_PT)
+    def _symbol(self, x: float, y: float, shape: Path, radius: float, **looks: Any) -> None:
+        path = shape.transformed(Affine2D().scale(self.look.pt(radius)).translate(x, y))
+        self.axes.add_patch(PathPatch(path, zorder=11, **looks))

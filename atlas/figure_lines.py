@@ -23,8 +23,8 @@ from atlas.geo import FloatArray
 
 _ToMetres = Callable[[Iterable[FloatArray]], list[FloatArray]]
 
-CHANGED_LEAST_PT = 0.8
-CASING_PT = 0.75  # of white on either side of a band
+CHANGED_LEAST_PT = 0.42
+CASING_PT = 0.6  # of white on either side of a band
 CLASSES_PT = (5.0, 2.5, 1.2, 0.6, 0.0)  # bands are drawn class by class, wide ones below
 RATIO = 1.1  # between two steps of width
 OFFSET_STEP_PT = 0.2
@@ -54,7 +54,7 @@ class _Part:
 
 def draw(axes: Axes, frame: Frame, strands: Strands, look: Ink, size_pt: tuple[float, float], view: str) -> Drawn:
     """Draw the strands of a view on axes of so many points; return where the bands lie."""
-    parts = _parts(frame, strands, size_pt, view)
+    parts = _parts(frame, strands, size_pt, view, look.scale)
     west, south, east, north = frame.window
     scale = np.array([(east - west) / size_pt[0], (north - south) / size_pt[1]])
 
@@ -63,11 +63,12 @@ def draw(axes: Axes, frame: Frame, strands: Strands, look: Ink, size_pt: tuple[f
 
     for step, least in enumerate(CLASSES_PT):
         most = CLASSES_PT[step - 1] if step else np.inf
-        inside = [p for p in parts if least <= p.band < most]
+        inside = [p for p in parts if look.pt(least) <= p.band < look.pt(most)]
         bands = {(id(p.line)): p for p in inside}
         if bands:
             axes.add_collection(LineCollection(
-                metres(p.line for p in bands.values()), linewidths=[p.band + 2 * CASING_PT for p in bands.values()],
+                metres(p.line for p in bands.values()),
+                linewidths=[p.band + 2 * look.pt(CASING_PT) for p in bands.values()],
                 colors=WHITE, alpha=0.85, capstyle="butt", joinstyle="round", zorder=2 + 0.1 * step,
             ), autolim=False)  # fmt: skip
         for key in reversed(strands.keys):
@@ -97,7 +98,9 @@ def _collection(lines: list[FloatArray], widths: list[float], colour: str, dash:
                           zorder=zorder)  # fmt: skip
 
 
-def _parts(frame: Frame, strands: Strands, size_pt: tuple[float, float], view: str) -> list[_Part]:
+def _parts(
+    frame: Frame, strands: Strands, size_pt: tuple[float, float], view: str, enlarged: float
+) -> list[_Part]:
     """Return every strand with its line in points, its width and where in its band it lies."""
     west, south, east, north = frame.window
     scale = np.array([size_pt[0] / (east - west), size_pt[1] / (north - south)])
@@ -109,7 +112,7 @@ def _parts(frame: Frame, strands: Strands, size_pt: tuple[float, float], view: s
         if not pieces:
             continue
         keys, tonnes, heading = rows["key"].tolist(), rows["tonnes"].to_numpy(), rows["heading"].to_numpy()
-        widths = strand_widths(keys, tonnes, view)
+        widths = enlarged * strand_widths(keys, tonnes, view)
         band = float(widths.sum())
         forwards = float((heading * tonnes).sum()) >= 0
         offsets = band / 2.0 - np.cumsum(widths) + widths / 2.0  # left of the way first
@@ -130,7 +133,7 @@ def strand_widths(keys: list[str], tonnes: FloatArray, view: str) -> FloatArray:
         return np.array([min(width_pt(t), KEPT_MOST_PT) if k == "kept" else max(width_pt(t), CHANGED_LEAST_PT)
                          for k, t in zip(keys, tonnes, strict=True)])  # fmt: skip
     whole = width_pt(float(tonnes.sum()))
-    return np.maximum(whole * tonnes / tonnes.sum(), 0.4)
+    return np.maximum(whole * tonnes / tonnes.sum(), 0.25)
 
 
 def _joined(parts: list[_Part]) -> list[tuple[FloatArray, float]]:
@@ -179,7 +182,7 @@ def _arrows(axes: Axes, parts: list[_Part], look: Ink, metres: _ToMetres) -> Non
     taken: dict[str, list[FloatArray]] = defaultdict(list)
     by_key: dict[str, list[tuple[FloatArray, float, float]]] = defaultdict(list)
     for p in sorted(parts, key=lambda p: -p.width):
-        if not p.way or p.key == "kept" or p.width < ARROW_WIDTH_LEAST_PT:
+        if not p.way or p.key == "kept" or p.width < look.pt(ARROW_WIDTH_LEAST_PT):
             continue
         line = moved(p.line, p.offset)
         made = LineString(line)
@@ -188,7 +191,7 @@ def _arrows(axes: Axes, parts: list[_Part], look: Ink, metres: _ToMetres) -> Non
         for s in np.arange(made.length / 2.0 % ARROW_STEP_PT + 1e-6, made.length, ARROW_STEP_PT):
             at = shapely.get_coordinates(made.interpolate(s))[0]
             before, after = (shapely.get_coordinates(made.interpolate(max(s + d, 0.0)))[0] for d in (-2.5, 2.5))
-            if any(np.hypot(*(at - t)) < ARROW_APART_PT for t in taken[p.key]):
+            if any(np.hypot(*(at - t)) < look.pt(ARROW_APART_PT) for t in taken[p.key]):
                 continue
             turn = np.arctan2(*(after - before)[::-1]) + (np.pi if p.way < 0 else 0.0)
             taken[p.key].append(at)
@@ -198,7 +201,7 @@ def _arrows(axes: Axes, parts: list[_Part], look: Ink, metres: _ToMetres) -> Non
         paths = []
         for _, turn, width in arrows:
             c, s = np.cos(turn), np.sin(turn)
-            paths.append(Path((head * (1.7 + 0.55 * width)) @ np.array([[c, s], [-s, c]])))
+            paths.append(Path((head * (look.pt(1.7) + 0.55 * width)) @ np.array([[c, s], [-s, c]])))
         where = metres([at[None, :] for at, _, _ in arrows])
         heads = PathCollection(paths, offsets=np.concatenate(where), offset_transform=axes.transData,
                                facecolors=look.colour(key), edgecolors=WHITE, linewidths=0.5, zorder=2.9)  # fmt: skip

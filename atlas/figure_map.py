@@ -1,56 +1,36 @@
-"""A map of an outcome for print: world or part of it, before, after, what changes, or all three beside each other."""
+"""A map of an outcome for print: the world or part of it; before, after, what changes, or all three."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.patches import Rectangle
 
-from atlas import figure_fonts, figure_frame, figure_labels, figure_land, figure_legend, figure_lines, figure_names
-from atlas import figure_places as places
+from atlas import figure_fonts, figure_frame, figure_names, figure_panel
+from atlas import figure_words as text
 from atlas.errors import BadInput, nearest
-from atlas.figure_flows import Bundles, Strands, bundles
+from atlas.figure_flows import GOODS, KINDS, bundles
 from atlas.figure_frame import CHOICES, Frame
-from atlas.figure_ink import INK, SOFT, Ink, radius_pt
-from atlas.figure_labels import Room, Ruler
-from atlas.figure_legend import Signs, overlay, write
-from atlas.figure_words import (
-    VIEW_WORDS,
-    footer,
-    has_change,
-    headline,
-    key_figures,
-    scale_words,
-    shortened,
-    standfirst,
-    wrapped,
-)
+from atlas.figure_ink import SOFT, Ink
+from atlas.figure_labels import Ruler
+from atlas.figure_legend import Legend, Signs, overlay, write
+from atlas.figure_panel import Scene
+from atlas.figure_places import facilities
 from atlas.render import focus_box
 from atlas.render_data import halted_things
 from atlas.render_style import COMMODITIES
 
 VIEWS = ("before", "after", "change", "all")
+PANELS = ("before", "after", "change")
 LANDSCAPE_IN, PORTRAIT_IN = (11.69, 8.27), (8.27, 11.69)  # A4
-SIZE_LEAST_IN, SIZE_MOST_IN = 5.0, 40.0
-MARGIN_PT = 26.0
-INSET_DEG = (98.0, 19.5, 146.0, 46.5)  # East Asia: China's plants, Korea, Japan
-INSET_SCALE = 1.0
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What every panel of a figure shares."""
-
-    outcome: Any
-    flows: Bundles
-    look: Ink
-    ruler: Ruler
-    commodities: tuple[str, ...]
-    fine: float
+SIZE_LEAST_IN, SIZE_MOST_IN = 4.0, 40.0
+SCALE_LEAST, SCALE_MOST = 0.62, 1.7  # of type and lines, on paper other than A4
+# All in points of an A4 page.
+MARGIN_PT, GAP_PT = 26.0, 15.0
+TITLE_PT, SENTENCE_PT, FOOT_PT, PANEL_PT = 14.5, 8.2, 5.4, 9.0
+LEGEND_PT, FIGURES_PT = 94.0, 38.0
+MEASURE_PT = 640.0  # longest line of the sentence under the title
 
 
 def draw(
@@ -75,18 +55,21 @@ def draw(
     chosen = (commodity,) if isinstance(commodity, str) else tuple(commodity or ())
     check(view, projection, chosen, size_in)
     box = focus_box(focus, outcome) if focus else None
-    if not has_change(outcome):
+    if not text.has_change(outcome):
         view = "before"
+    size = size_in or (PORTRAIT_IN if view == "all" else LANDSCAPE_IN)
+    usual = PORTRAIT_IN if size[1] > size[0] else LANDSCAPE_IN
+    scale = min(size[0] / usual[0], size[1] / usual[1])
     with figure_fonts.use():
-        scene = Scene(outcome, bundles(outcome, chosen), Ink(grey), Ruler(), chosen, 1.0)
-        size = size_in or (PORTRAIT_IN if view == "all" else LANDSCAPE_IN)
-        figure = Figure(figsize=size, dpi=100, facecolor="white")
-        head = title or headline(outcome)
+        head = title or text.headline(outcome)
         problems = figure_names.unprintable(outcome, head)
         if problems:
             raise BadInput(problems)
+        look = Ink(grey, min(max(scale, SCALE_LEAST), SCALE_MOST))
+        figure = Figure(figsize=size, dpi=100, facecolor="white")
         figure.set_label(head)
-        _page(figure, scene, view, head, box, projection)
+        scene = Scene(outcome, bundles(outcome, chosen), look, Ruler(), chosen)
+        _Page(figure, scene, head).draw(PANELS if view == "all" else (view,), box, projection)
     return figure
 
 
@@ -106,211 +89,122 @@ def check(view: str, projection: str, commodity: Sequence[str], size_in: tuple[f
         raise BadInput(problems)
 
 
-def _page(figure: Figure, scene: Scene, view: str, head: str, box: list[float] | None, projection: str) -> None:
-    """Lay out the page: title, maps, inset, legend, key figures, sources."""
-    wide, tall = (72.0 * v for v in figure.get_size_inches())
-    page = overlay(figure, (wide, tall))
-    inner = wide - 2 * MARGIN_PT
-    top = _heading(page, scene, head, wide, tall)
-    views = ("before", "after", "change") if view == "all" else (view,)
-    legend_tall = 118.0
-    foot = 34.0
-    space = top - foot - legend_tall
-    gap = 14.0
-    panel_tall = (space - gap * (len(views) - 1)) / len(views)
-    if box is not None:
-        frame = figure_frame.local(box, panel_tall / inner)
-    elif projection == "auto":
-        frame = figure_frame.best_world(scene.flows.lines, list(scene.flows.arc_tonnes))
-    else:
-        frame = figure_frame.world(projection)
-    map_wide = min(inner, panel_tall / frame.aspect) if frame.is_world else inner
-    map_tall = map_wide * frame.aspect
-    used: dict[str, None] = {}
-    y = top
-    for name in views:
-        left = MARGIN_PT + (inner - map_wide) / 2
-        y -= map_tall
-        strands = scene.flows.strands(name)
-        used |= dict.fromkeys(strands.keys)
-        rect = (left, y, map_wide, map_tall)
-        _panel(figure, scene, frame, strands, name, rect, inset=frame.is_world and len(views) == 1, foot=foot)
-        if len(views) > 1:
-            write(page, MARGIN_PT, y + map_tall - 9, VIEW_WORDS[name], 9.0, bold=True)
-            y -= gap
-    words = scale_words(frame, map_wide)
-    signs = _signs(scene)
-    stages = sorted(set(places.facilities(scene.outcome, "change", scene.commodities)["stage"]))
-    legend_high = min(y - 12.0, foot + legend_tall - 8)
-    right = MARGIN_PT + inner * 0.52 if len(views) == 1 and frame.is_world else MARGIN_PT + inner * 0.72
-    figure_legend.draw(page, (MARGIN_PT, foot, right, legend_high), list(used), stages, views[-1], signs, scene.look)
-    _figures(page, scene, wide - MARGIN_PT - 118, legend_high, 118)
-    _footer(page, scene, footer(scene.outcome, words, scene.flows.share_drawn), wide)
+class _Page:
+    """Lays out one page: title, maps, inset, legend, key figures, sources. All lengths are points."""
 
+    def __init__(self, figure: Figure, scene: Scene, head: str) -> None:
+        self.figure, self.scene, self.head = figure, scene, head
+        self.page: Axes = overlay(figure)
+        self.wide, self.tall = (72.0 * v for v in figure.get_size_inches())
+        self.pt = scene.look.pt
+        self.margin = self.pt(MARGIN_PT)
+        self.inner = self.wide - 2 * self.margin
 
-def _heading(page: Axes, scene: Scene, head: str, wide: float, tall: float) -> float:
-    """Write title and sentence; return the height where the maps may begin."""
-    inner, y = wide - 2 * MARGIN_PT, tall - MARGIN_PT - 8.0
-    bold, text = FontProperties(size=14.5, weight="bold"), FontProperties(size=8.2)
-    for line in wrapped(head, inner, lambda t: scene.ruler.size(t, bold)[0])[:2]:
-        write(page, MARGIN_PT, y, line, 14.5, bold=True)
-        y -= 17.0
-    for line in wrapped(standfirst(scene.outcome), min(inner, 640.0), lambda t: scene.ruler.size(t, text)[0])[:4]:
-        write(page, MARGIN_PT, y + 2, line, 8.2, colour=SOFT)
-        y -= 10.8
-    return y + 4
+    def draw(self, views: Sequence[str], box: list[float] | None, projection: str) -> None:
+        """Draw everything."""
+        top = self._heading()
+        used: dict[str, None] = {}
+        gap = self.pt(GAP_PT)
+        foot = self.pt(8.0) + self.pt(6.6) * 4
+        below = self.pt(LEGEND_PT + FIGURES_PT)
+        room = (top - foot - below - gap * len(views)) / len(views)
+        frame = self._frame(box, projection, room / self.inner)
+        wide = min(self.inner, room / frame.aspect) if frame.is_world else self.inner
+        high, left, y = wide * frame.aspect, self.margin + (self.inner - wide) / 2, top
+        inset = None
+        for view in views:
+            y -= high
+            rect = (left, y, wide, high)
+            if frame.is_world and len(views) == 1:
+                inset = figure_panel.corner(frame, rect, foot + self.pt(4))
+            used |= dict.fromkeys(figure_panel.draw(self.figure, self.scene, frame, view, rect, inset))
+            if len(views) > 1:
+                write(
+                    self.page, self.margin, y + high - self.pt(6), text.VIEW_WORDS[view], self.pt(PANEL_PT), bold=True
+                )
+                y -= gap
+        y = y + (gap if len(views) > 1 else 0) - self.pt(16)
+        self._legend(y, list(used), views, inset)
+        self._foot(text.footer(self.scene.outcome, text.scale_words(frame, wide), self.scene.flows.share_drawn))
 
+    def _frame(self, box: list[float] | None, projection: str, aspect: float) -> Frame:
+        if box is not None:
+            return figure_frame.local(box, aspect)
+        if projection == "auto":
+            flows = self.scene.flows
+            return figure_frame.best_world(flows.lines, list(flows.arc_tonnes))
+        return figure_frame.world(projection)
 
-def _footer(page: Axes, scene: Scene, lines: Sequence[str], wide: float) -> None:
-    properties = FontProperties(size=5.3)
-    rows = [
-        r for line in lines for r in wrapped(line, wide - 2 * MARGIN_PT, lambda t: scene.ruler.size(t, properties)[0])
-    ]
-    page.plot([MARGIN_PT, wide - MARGIN_PT], [13 + 6.6 * len(rows)] * 2, color=SOFT, linewidth=0.4)
-    for k, row in enumerate(rows):
-        write(page, MARGIN_PT, 13 + 6.6 * (len(rows) - 1 - k), row, 5.3, colour=SOFT)
+    def _measure(self, size: float, bold: bool = False) -> Any:
+        properties = FontProperties(size=size, weight="bold" if bold else "normal")
+        return lambda words: self.scene.ruler.size(words, properties)[0]
 
+    def _heading(self) -> float:
+        """Write title and sentence; return the height where the maps may begin."""
+        y = self.tall - self.margin - self.pt(8)
+        big, small = self.pt(TITLE_PT), self.pt(SENTENCE_PT)
+        for line in text.wrapped(self.head, self.inner, self._measure(big, bold=True))[:3]:
+            write(self.page, self.margin, y, line, big, bold=True)
+            y -= 1.18 * big
+        measure = min(self.inner, self.pt(MEASURE_PT))
+        for line in text.wrapped(text.standfirst(self.scene.outcome), measure, self._measure(small)):
+            write(self.page, self.margin, y + self.pt(2), line, small, colour=SOFT)
+            y -= 1.32 * small
+        return y + self.pt(4)
 
-def _figures(page: Axes, scene: Scene, x: float, y: float, wide: float) -> None:
-    """Write the key figures in a column."""
-    small = FontProperties(size=5.6)
-    for what, value, beside in key_figures(scene.outcome)[:4]:
-        write(page, x, y, what, 6.2, colour=SOFT)
-        write(page, x, y - 11.5, value, 11.0, bold=True)
-        write(
-            page, x, y - 18.5, shortened(beside, wide + 10, lambda t: scene.ruler.size(t, small)[0]), 5.6, colour=SOFT
-        )
-        y -= 28.5
+    def _legend(self, y: float, keys: Sequence[str], views: Sequence[str], inset: figure_panel.Rect | None) -> None:
+        """Draw the legend below the maps, beside the inset, and the key figures below it."""
+        legend, left = Legend(self.page, self.scene.look), self.margin
+        right = self.wide - self.margin
+        goods = [k for k in GOODS if k in keys and (k != "via" or set(views) != {"change"})]
+        kinds = [k for k in KINDS if k in keys and "change" in views]
+        changed = tuple(views) == ("change",)
+        found = facilities(self.scene.outcome, "change", self.scene.commodities)
+        blocks = []
+        if goods and not changed:
+            blocks.append(lambda x: legend.flows(x, y, "Flows by commodity", goods))
+        if kinds:
+            blocks.append(lambda x: legend.flows(x, y, "What became of the flows", kinds))
+        blocks.append(lambda x: legend.widths(x, y))
+        head = "Facilities, by change" if changed else "Facilities"
+        blocks.append(lambda x: legend.stages(x, y, head, sorted(set(found["stage"])), changed))
+        signs = self._signs()
+        if inset is not None and inset[0] > self.wide / 2:
+            right = inset[0] - self.pt(10)
+            legend.signs(inset[0] + inset[2] + self.pt(12), y, signs)
+        else:
+            left = inset[0] + inset[2] + self.pt(14) if inset is not None else left
+            blocks.append(lambda x: legend.signs(x, y, signs))
+        for k, block in enumerate(blocks):
+            block(left + k * (right - left) / len(blocks))
+        self._figures(left, y - self.pt(LEGEND_PT), right - left)
 
+    def _figures(self, left: float, y: float, wide: float) -> None:
+        """Write the key figures in a row."""
+        figures = text.key_figures(self.scene.outcome)
+        step = wide / len(figures)
+        small, rest = self.pt(5.7), self._measure(self.pt(5.7))
+        for k, (what, value, beside) in enumerate(figures):
+            x = left + k * step
+            write(self.page, x, y, what, self.pt(6.4), colour=SOFT)
+            write(self.page, x, y - self.pt(12.5), value, self.pt(12), bold=True)
+            for n, line in enumerate(text.wrapped(beside, step - self.pt(8), rest)[:2]):
+                write(self.page, x, y - self.pt(20.5 + 6.8 * n), line, small, colour=SOFT)
 
-def _signs(scene: Scene) -> Signs:
-    things = halted_things(scene.outcome)
-    return Signs(
-        bloc=scene.outcome.bloc, halted_country=bool(things["country"]),
-        halted_point=any(things[k] for k in ("facility", "port", "passage", "border")), passages=True,
-        buyers=bool(scene.outcome.summary["scenario"].get("buyers")),
-    )  # fmt: skip
+    def _foot(self, lines: Sequence[str]) -> None:
+        """Write the question, how sure it is, sources and licences."""
+        size, step = self.pt(FOOT_PT), self.pt(6.8)
+        rows = [r for line in lines for r in text.wrapped(line, self.inner, self._measure(size))]
+        low = self.pt(11.0)
+        rule = low + step * len(rows) + self.pt(1)
+        self.page.plot([self.margin, self.wide - self.margin], [rule] * 2, color=SOFT, linewidth=0.4)
+        for k, row in enumerate(rows):
+            write(self.page, self.margin, low + step * (len(rows) - 1 - k), row, size, colour=SOFT)
 
-
-def _axes(figure: Figure, rect: tuple[float, float, float, float], zorder: float) -> Axes:
-    wide, tall = (72.0 * v for v in figure.get_size_inches())
-    left, low, w, h = rect
-    axes: Axes = figure.add_axes((left / wide, low / tall, w / wide, h / tall), zorder=zorder)
-    axes.set_facecolor("white")
-    return axes
-
-
-def _panel(
-    figure: Figure, scene: Scene, frame: Frame, strands: Strands, view: str, rect: tuple[float, float, float, float],
-    inset: bool, foot: float,
-) -> None:  # fmt: skip
-    """Draw one map, and its inset."""
-    axes = _axes(figure, rect, 1)
-    inner: Frame | None = None
-    corner = (0.0, 0.0, 0.0, 0.0)
-    if inset:
-        corner = _corner(frame, rect, foot)
-        inner = figure_frame.local(INSET_DEG, corner[3] / corner[2], 0.0)
-    _map(axes, scene, frame, strands, view, rect, hidden=inner, covered=corner if inset else None)
-    if inner is not None:
-        small = _axes(figure, corner, 3)
-        _map(small, scene, inner, strands, view, corner, hidden=None, covered=None)
-        small.add_patch(Rectangle((0, 0), 1, 1, transform=small.transAxes, facecolor="none", edgecolor=INK,
-                                  linewidth=1.2, zorder=9, clip_on=False))  # fmt: skip
-        _connect(figure, axes, frame, inner, rect, corner)
-
-
-def _corner(frame: Frame, rect: tuple[float, float, float, float], foot: float) -> tuple[float, float, float, float]:
-    """Return where the inset stands (left, low, width, height in points): over the empty south of the Pacific."""
-    left, low, wide, _ = rect
-    scale = wide / (frame.window[2] - frame.window[0])
-
-    def x(lon: float) -> float:
-        return left + (float(frame.xy([[lon, -30.0]])[0, 0]) - frame.window[0]) * scale
-
-    def y(lat: float) -> float:
-        return low + (float(frame.xy([[frame.lon_0, lat]])[0, 1]) - frame.window[1]) * scale
-
-    if frame.name == "equal-earth-pacific":
-        return x(182.0), foot + 2, x(283.0) - x(182.0), y(-11.0) - foot - 2
-    return left + 2, foot + 100, 200.0, 160.0
-
-
-def _connect(
-    figure: Figure, axes: Axes, frame: Frame, inner: Frame, rect: tuple[float, ...], corner: tuple[float, ...]
-) -> None:
-    """Frame in the main map what the inset shows, and join both."""
-    left, low, wide, tall = rect
-    window = inner.window
-    edge = np.array([[window[0], window[1]], [window[2], window[3]]])
-    w, s, e, n = inner.degrees
-    outline = frame.xy(np.array([(x, y) for x, y in zip(
-        [*np.linspace(w, e, 20), *[e] * 20, *np.linspace(e, w, 20), *[w] * 20],
-        [*[s] * 20, *np.linspace(s, n, 20), *[n] * 20, *np.linspace(n, s, 20)], strict=True)]))  # fmt: skip
-    axes.plot(outline[:, 0], outline[:, 1], color=INK, linewidth=0.8, zorder=4.2)
-    del edge
-    at = (outline - np.array(frame.window[:2])) * wide / (frame.window[2] - frame.window[0]) + np.array([left, low])
-    page_wide, page_tall = (72.0 * v for v in figure.get_size_inches())
-    lines = overlay(figure, (page_wide, page_tall))
-    lines.set_zorder(2)
-    for start, end in ((at[0], (corner[0], corner[1])), (at[40], (corner[0] + corner[2], corner[1] + corner[3]))):
-        lines.plot([start[0], end[0]], [start[1], end[1]], color=INK, linewidth=0.45, alpha=0.7)
-
-
-def _map(
-    axes: Axes, scene: Scene, frame: Frame, strands: Strands, view: str, rect: tuple[float, float, float, float],
-    hidden: Frame | None, covered: tuple[float, float, float, float] | None,
-) -> None:  # fmt: skip
-    """Draw ground, flows, places and names on axes; no plant is named in what the inset shows or covers."""
-    outcome, look = scene.outcome, scene.look
-    size = (rect[2], rect[3])
-    things = halted_things(outcome)
-    stopped = things["country"]
-    figure_land.draw(axes, outcome.layers, frame, look, outcome.bloc_countries, stopped)
-    drawn = figure_lines.draw(axes, frame, strands, look, size, view)
-    west, south, east, north = frame.window
-    scale = np.array([size[0] / (east - west), size[1] / (north - south)])
-
-    def where(at: Any) -> tuple[float, float]:
-        x, y = (frame.xy([at])[0] - np.array([west, south])) * scale
-        return float(x), float(y)
-
-    table = places.facilities(outcome, view, scene.commodities)
-    spots = places.draw_facilities(axes, frame, table, view, look, 0.72 if frame.is_world else 0.9)
-    through = places.passages(outcome)
-    gates = places.draw_passages(axes, frame, through[~through["closed"]])
-    stops = places.draw_halted(axes, frame, places.halted_points(outcome), look)
-    buyers = places.draw_buyers(axes, frame, outcome, view, look)
-    room = Room(size)
-    if covered is not None:
-        room.keep_off((covered[0] - rect[0], covered[1] - rect[1], covered[0] - rect[0] + covered[2],
-                       covered[1] - rect[1] + covered[3]))  # fmt: skip
-    room.busy(drawn.points, 0.25 + 0.22 * np.minimum(drawn.widths, 5.0))
-    for spot in spots:
-        x, y = where(spot.at)
-        if spot.radius > 3.2:
-            room.keep_off((x - 0.7 * spot.radius, y - 0.7 * spot.radius, x + 0.7 * spot.radius, y + 0.7 * spot.radius))
-        room.busy(np.array([[x, y]]), np.array([1.5]))
-    for spot in [*stops, *buyers, *gates]:
-        x, y = where(spot.at)
-        r = 0.9 * spot.radius
-        room.keep_off((x - r, y - r, x + r, y + r))
-    outside = [s for s in [*spots, *gates, *stops] if hidden is None or not bool(hidden.holds([s.at])[0])]
-    names = figure_names.halted(outcome, [s for s in stops if s in outside], where, view, look, through)
-    names += figure_names.countries(
-        outcome, frame, where, view, look, stopped, figures=hidden is not None or not _is_inset(frame)
-    )
-    names += figure_names.facilities(
-        table, [s for s in outside if s.kind == "facility" and s not in stops], where, view
-    )
-    names += figure_names.passages(through, [s for s in outside if s.kind == "passage"], where, view)
-    halted_ids = {s.id for s in stops}
-    names = [n for n in names if n.weight >= 100.0 or n.key not in halted_ids]
-    figure_labels.draw(axes, figure_labels.place(names, room, scene.ruler), size)
-
-
-def _is_inset(frame: Frame) -> bool:
-    return frame.degrees == INSET_DEG
-
-
-__all__ = ["VIEWS", "draw", "radius_pt"]
+    def _signs(self) -> Signs:
+        things = halted_things(self.scene.outcome)
+        return Signs(
+            bloc=self.scene.outcome.bloc, halted_country=bool(things["country"]),
+            halted_point=any(things[k] for k in ("facility", "port", "passage", "border")), passages=True,
+            buyers=bool(self.scene.outcome.summary["scenario"].get("buyers")),
+        )  # fmt: skip

@@ -7,8 +7,9 @@ import pandas as pd
 import shapely
 
 from atlas import figure_fonts
+from atlas.answer_words import buyer_lines
 from atlas.figure_frame import Frame
-from atlas.figure_ink import HALTED, INK, SOFT, Ink
+from atlas.figure_ink import INK, SOFT, Ink
 from atlas.figure_labels import Name
 from atlas.figure_places import Spot
 from atlas.figure_words import amount, moves
@@ -20,12 +21,12 @@ FACILITIES_MOST, COUNTRIES_MOST, PASSAGES_MOST = 14, 9, 11
 STORY_LEAST = 0.035  # of a stage's change (or output) that a facility makes, to be named
 PASSAGE_LEAST_T = 150.0
 MAIN_COUNTRIES = ("CHN", "USA", "AUS", "BRA", "IND", "RUS", "JPN", "CAN")
+FIRST = 100.0  # weight of what is halted: named before all else
 SIZES = {"halted": 7.2, "country": 6.9, "facility": 6.1, "passage": 6.1, "quiet": 6.4}
-__all__ = ["HALTED", "countries", "facilities", "halted", "passages"]
 
 
 def facilities(
-    table: pd.DataFrame, spots: Sequence[Spot], where: Where, view: str, most: int = FACILITIES_MOST
+    table: pd.DataFrame, spots: Sequence[Spot], where: Where, view: str, look: Ink, most: int = FACILITIES_MOST
 ) -> list[Name]:
     """Return names of the facilities that make most of their stage's change, or of its output."""
     change = (table["halted_t"] - table["baseline_t"]).abs() if view == "change" else table["tonnes"]
@@ -39,7 +40,9 @@ def facilities(
         figure = moves(row["baseline_t"], row["halted_t"], view)
         text = f"{short_name(str(row['name']))}\n{figure}"
         weight = 40.0 + 30.0 * float(share[fid]) + 2.0 * (len(STAGES) - STAGES.index(row["stage"]))
-        names.append(Name(text, where((row["lon"], row["lat"])), weight, radius[fid], SIZES["facility"], key=str(fid)))
+        names.append(
+            Name(text, where((row["lon"], row["lat"])), weight, radius[fid], look.pt(SIZES["facility"]), key=str(fid))
+        )
     return names
 
 
@@ -53,18 +56,18 @@ def short_name(name: str) -> str:
     return f"{plain[:cut]}\n{plain[cut + 1 :]}"
 
 
-def passages(table: pd.DataFrame, spots: Sequence[Spot], where: Where, view: str) -> list[Name]:
+def passages(table: pd.DataFrame, spots: Sequence[Spot], where: Where, view: str, look: Ink) -> list[Name]:
     """Return names of the busiest passages with their throughput; closed ones come first."""
     inside = table[table.index.isin([s.id for s in spots])]
     most = inside[["baseline_t", "halted_t"]].max(axis=1)
     inside = inside.assign(most=most, change=(inside["halted_t"] - inside["baseline_t"]).abs())
-    inside = inside[(inside["most"] >= PASSAGE_LEAST_T) & ~inside["closed"]]
+    inside = inside[(inside["most"] >= PASSAGE_LEAST_T) & (~inside["closed"] | (view == "before"))]
     by = "change" if view == "change" and inside["change"].max() > 1 else "most"
     inside = inside.sort_values([by, "most"], ascending=False, kind="stable").iloc[:PASSAGES_MOST]
     return [
         Name(f"{row['name']}\n{moves(row['baseline_t'], row['halted_t'], view)}", where((row["lon"], row["lat"])),
-             30.0 + 8.0 * float(row["most"]) / max(float(most.max()), 1.0), 3.0, SIZES["passage"], italic=True,
-             colour=SOFT, key=str(pid))
+             30.0 + 8.0 * float(row["most"]) / max(float(most.max()), 1.0), look.pt(3.0),
+             look.pt(SIZES["passage"]), italic=True, colour=SOFT, key=str(pid))
         for pid, row in inside.iterrows()
     ]  # fmt: skip
 
@@ -88,30 +91,47 @@ def halted(
             if spot.kind == "facility" and spot.id in outcome.facilities.index:
                 row = outcome.facilities.loc[spot.id]
                 figure = moves(float(row["baseline_t"]), float(row["halted_t"]), view)
-        names.append(Name(f"{text}\n{figure}" if figure else text, where(spot.at), 100.0, spot.radius, SIZES["halted"],
-                          bold=True, colour=look.stop, key=spot.id))  # fmt: skip
+        names.append(Name(f"{text}\n{figure}" if figure else text, where(spot.at), FIRST, spot.radius,
+                          look.pt(SIZES["halted"]), bold=True, colour=look.stop, key=spot.id))  # fmt: skip
+    return names
+
+
+def buyers(outcome: Any, spots: Sequence[Spot], where: Where, view: str, look: Ink) -> list[Name]:
+    """Return names of a scenario's buyers with what they get of what they want."""
+    lines = {b.id: b for b in buyer_lines(outcome.summary)}
+    names = []
+    for spot in spots:
+        line = lines[spot.id]
+        got = line.before_t if view == "before" else line.after_t
+        said = f"{spot.id}\n{amount(got)} of {amount(line.wanted_t)} t"
+        names.append(
+            Name(said, where(spot.at), FIRST - 5.0, spot.radius, look.pt(SIZES["halted"]), bold=True, key=spot.id)
+        )
     return names
 
 
 def countries(
-    outcome: Any, frame: Frame, where: Where, view: str, look: Ink, stopped: Sequence[str], figures: bool = True
+    outcome: Any, frame: Frame, hidden: Frame | None, where: Where, view: str, look: Ink, stopped: Sequence[str]
 ) -> list[Name]:
-    """Return names of halted countries, of those with the largest shortage, and of a few more for bearings."""
+    """Return names of halted countries, of those with the largest shortage, and of a few more for bearings.
+
+    What an inset (`hidden`) holds is named there.
+    """
     outlines = outcome.layers.countries.geometry
-    short = outcome.summary["baseline" if view == "before" else "halted"]["shortage_by_country"] if figures else {}
+    short = outcome.summary["baseline" if view == "before" else "halted"]["shortage_by_country"]
     worst = sorted((c for c in short if short[c] > 0.5), key=lambda c: (-short[c], c))[:COUNTRIES_MOST]
     names = []
     for code in dict.fromkeys([*stopped, *worst, *MAIN_COUNTRIES]):
         if code not in outlines.index:
             continue
         at = middle(outlines[code])
-        if not bool(frame.holds([at])[0]):
+        if not bool(frame.holds([at])[0]) or (hidden is not None and bool(hidden.holds([at])[0])):
             continue
         text, said = country_name(code, outcome.layers), f"\n{amount(short[code])} t short" if code in worst else ""
         quiet = code not in stopped and code not in worst
         names.append(Name(
             text + said, where(at), 90.0 if code in stopped else 12.0 if quiet else 60.0 + short[code] / 1e5,
-            0.0, SIZES["quiet" if quiet else "country"], bold=not quiet, centred=True,
+            0.0, look.pt(SIZES["quiet" if quiet else "country"]), bold=not quiet, centred=True,
             colour=look.stop if code in stopped else SOFT if quiet else INK, key=code,
         ))  # fmt: skip
     return names

@@ -1,7 +1,7 @@
 """Places on a print map: facilities by stage and size, passages, ports, what is halted, a scenario's buyers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.path import Path
 
 from atlas.answer_words import buyer_lines
-from atlas.figure_flows import kind_of_change
+from atlas.figure_flows import SMALL_T, Bundles, kind_of_change
 from atlas.figure_frame import Frame
-from atlas.figure_ink import INK, WHITE, Ink, plain, radius_pt
+from atlas.figure_ink import INK, WHITE, Ink, plain
 from atlas.geo import FloatArray
 from atlas.render_data import halted_things, own_units
 from atlas.render_style import BUYERS, SHAPES, STAGES, polygon
 
+FACILITY_SCALE = 0.78  # of symbols beside those of the web, whose map is larger
 HIDDEN_T = 20.0  # facilities with less output than this are left out of a world map
 HALT_RADIUS_PT = 5.2
 PASSAGE_RADIUS_PT = 2.6
@@ -56,7 +57,7 @@ def facilities(outcome: Any, view: str, commodities: Sequence[str] = ()) -> pd.D
     if commodities:
         stages = {{"concentrate": "mine", "oxide": "separation", "scrap": "recycling"}.get(c, c) for c in commodities}
         table = table[table["stage"].isin(stages)]
-    return table[table["tonnes"] > 0.5].sort_values("tonnes", ascending=False, kind="stable")
+    return table[table["tonnes"] > SMALL_T].sort_values("tonnes", ascending=False, kind="stable")
 
 
 def marker(stage: str) -> Path:
@@ -74,11 +75,11 @@ def scatter(axes: Axes, at: FloatArray, radius_pt: Any, shape: Path, **looks: An
     axes.scatter(at[:, 0], at[:, 1], s=(2 * reach * np.asarray(radius_pt)) ** 2, marker=shape, **looks)
 
 
-def draw_facilities(axes: Axes, frame: Frame, table: pd.DataFrame, view: str, look: Ink, scale: float) -> list[Spot]:
-    """Draw the facilities in the window, large ones below; `scale` shrinks symbols. Return where they are."""
+def draw_facilities(axes: Axes, frame: Frame, table: pd.DataFrame, view: str, look: Ink) -> list[Spot]:
+    """Draw the facilities in the window, large ones below; return where they are."""
     table = table[table["tonnes"] >= (HIDDEN_T if frame.is_world else 0.5)]
     table = table[frame.holds(table[["lon", "lat"]].to_numpy())]
-    radius = np.array([max(radius_pt(t) * scale, 1.3) for t in table["tonnes"]])
+    radius = np.array([max(look.radius(t) * FACILITY_SCALE, look.pt(1.35)) for t in table["tonnes"]])
     at = frame.xy(table[["lon", "lat"]].to_numpy())
     keys = table["kind"] if view == "change" else table["stage"]
     order = {s: i for i, s in enumerate(STAGES)}
@@ -92,22 +93,33 @@ def draw_facilities(axes: Axes, frame: Frame, table: pd.DataFrame, view: str, lo
             for (i, r), q in zip(table.iterrows(), radius, strict=True)]  # fmt: skip
 
 
-def passages(outcome: Any) -> pd.DataFrame:
-    """Return passages that carry something in a state or are halted: name, lon, lat, baseline_t, halted_t, closed."""
+def passages(outcome: Any, flows: Bundles) -> pd.DataFrame:
+    """Return passages that carry something in a state or are halted: name, lon, lat, baseline_t, halted_t, closed.
+
+    A gate line may be hundreds of kilometres long: its sign stands where most of the flows cross it.
+    """
     layers, closed = outcome.layers.passages, set(halted_things(outcome)["passage"])
     both = [outcome.summary[s].get("throughput_t", {}).get("passage", {}) for s in ("baseline", "halted")]
+    lines = shapely.linestrings(
+        np.concatenate(flows.lines or [np.empty((0, 2))]),
+        indices=np.repeat(np.arange(len(flows.lines)), [len(p) for p in flows.lines]),
+    )
+    tree, tonnes = shapely.STRtree(lines), flows.arc_tonnes
     rows = []
     for pid, row in layers.iterrows():
         before, after = (float(b.get(pid, 0.0)) for b in both)
-        if pid in closed or max(before, after) > 0.5:
-            middle = row.geometry.interpolate(0.5, normalized=True) if row.geometry.length else row.geometry.centroid
-            rows.append({"id": str(pid), "name": str(row["name"]), "lon": middle.x, "lat": middle.y,
-                         "baseline_t": before, "halted_t": after, "closed": pid in closed})  # fmt: skip
+        if pid not in closed and max(before, after) <= SMALL_T:
+            continue
+        at = row.geometry.interpolate(0.5, normalized=True) if row.geometry.length else row.geometry.centroid
+        crossing = tree.query(row.geometry, predicate="intersects")
+        if len(crossing):
+            at = lines[crossing[np.argmax(tonnes[crossing])]].intersection(row.geometry).representative_point()
+        rows.append((str(pid), str(row["name"]), at.x, at.y, before, after, pid in closed))
     columns = ["id", "name", "lon", "lat", "baseline_t", "halted_t", "closed"]
     return pd.DataFrame(rows, columns=columns).set_index("id")
 
 
-def draw_passages(axes: Axes, frame: Frame, table: pd.DataFrame) -> list[Spot]:
+def draw_passages(axes: Axes, frame: Frame, table: pd.DataFrame, look: Ink) -> list[Spot]:
     """Draw the sign of a strait or canal (two banks) at each passage in the window; return where they are."""
     table = table[frame.holds(table[["lon", "lat"]].to_numpy())] if len(table) else table
     if not len(table):
@@ -116,12 +128,14 @@ def draw_passages(axes: Axes, frame: Frame, table: pd.DataFrame) -> list[Spot]:
     banks = Path([(-1.0, 1.0), (-0.35, 0.35), (-0.35, -0.35), (-1.0, -1.0), (1.0, 1.0), (0.35, 0.35), (0.35, -0.35),
                   (1.0, -1.0)], [1, 2, 2, 2, 1, 2, 2, 2])  # fmt: skip
     for colour, wide in ((WHITE, 2.4), (INK, 0.95)):
-        scatter(axes, at, PASSAGE_RADIUS_PT, banks, facecolors="none", edgecolors=colour, linewidths=wide, zorder=3.6)
-    return [Spot("passage", str(i), (float(r.lon), float(r.lat)), PASSAGE_RADIUS_PT) for i, r in table.iterrows()]
+        scatter(axes, at, look.pt(PASSAGE_RADIUS_PT), banks, facecolors="none", edgecolors=colour,
+                linewidths=look.pt(wide), zorder=3.6)  # fmt: skip
+    radius = look.pt(PASSAGE_RADIUS_PT)
+    return [Spot("passage", str(i), (float(r.lon), float(r.lat)), radius) for i, r in table.iterrows()]
 
 
-def halted_points(outcome: Any) -> list[Spot]:
-    """Return where the halted facilities, ports, passages and borders are."""
+def halted_points(outcome: Any, through: pd.DataFrame) -> list[Spot]:
+    """Return where the halted facilities, ports, passages (of `passages`) and borders are."""
     things, layers = halted_things(outcome), outcome.layers
     spots = []
     for fid in things["facility"]:
@@ -132,9 +146,8 @@ def halted_points(outcome: Any) -> list[Spot]:
         if pid in layers.ports.index:
             row = layers.ports.loc[pid]
             spots.append(Spot("port", pid, (float(row["lon"]), float(row["lat"])), HALT_RADIUS_PT))
-    closed = passages(outcome)
     spots += [Spot("passage", str(i), (float(r.lon), float(r.lat)), HALT_RADIUS_PT)
-              for i, r in closed[closed["closed"]].iterrows()]  # fmt: skip
+              for i, r in through[through["closed"]].iterrows()]  # fmt: skip
     for border in things["border"]:
         first, _, second = border.partition("-")
         outlines = layers.countries.geometry
@@ -147,17 +160,16 @@ def halted_points(outcome: Any) -> list[Spot]:
     return spots
 
 
-def draw_halted(axes: Axes, frame: Frame, spots: Sequence[Spot], look: Ink, scale: float = 1.0) -> list[Spot]:
+def draw_halted(axes: Axes, frame: Frame, spots: Sequence[Spot], look: Ink) -> list[Spot]:
     """Draw the sign of what is halted: a ring with a cross; return those in the window."""
-    inside = [s for s in spots if bool(frame.holds([s.at])[0])]
+    radius = look.pt(HALT_RADIUS_PT)
+    inside = [replace(s, radius=radius) for s in spots if bool(frame.holds([s.at])[0])]
     if inside:
         at = frame.xy([s.at for s in inside])
-        radius = HALT_RADIUS_PT * scale
-        scatter(
-            axes, at, radius, Path.unit_circle(), facecolors=WHITE, edgecolors=look.stop, linewidths=1.5, zorder=3.8
-        )
         cross = Path([(-0.6, -0.6), (0.6, 0.6), (-0.6, 0.6), (0.6, -0.6)], [1, 2, 1, 2])
-        scatter(axes, at, radius, cross, facecolors="none", edgecolors=look.stop, linewidths=1.5, zorder=3.85)
+        for shape, face, zorder in ((Path.unit_circle(), WHITE, 3.8), (cross, "none", 3.85)):
+            scatter(axes, at, radius, shape, facecolors=face, edgecolors=look.stop, linewidths=look.pt(1.5),
+                    zorder=zorder)  # fmt: skip
     return inside
 
 
@@ -172,15 +184,8 @@ def draw_buyers(axes: Axes, frame: Frame, outcome: Any, view: str, look: Ink) ->
         state = buyer.state if view != "before" else "met"
         colour, part, _ = BUYERS[state]
         face = INK if look.grey and part == 1 else WHITE if part < 1 else plain(colour)
-        scatter(
-            axes,
-            frame.xy([where]),
-            BUYER_RADIUS_PT,
-            Path(np.array(polygon("star")) * [1.0, -1.0], closed=False),
-            facecolors=face,
-            edgecolors=INK if look.grey else plain(colour),
-            linewidths=1.2,
-            zorder=3.7,
-        )
-        spots.append(Spot("buyer", buyer.id, where, BUYER_RADIUS_PT * 1.4))
+        star = Path(np.array(polygon("star")) * [1.0, -1.0])
+        scatter(axes, frame.xy([where]), look.pt(BUYER_RADIUS_PT), star, facecolors=face,
+                edgecolors=INK if look.grey else plain(colour), linewidths=look.pt(1.2), zorder=3.7)  # fmt: skip
+        spots.append(Spot("buyer", buyer.id, where, 1.4 * look.pt(BUYER_RADIUS_PT)))
     return spots

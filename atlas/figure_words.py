@@ -116,7 +116,7 @@ def footer(outcome: Any, frame_words: str, share_drawn: float) -> list[str]:
 def wrapped(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
     """Return the lines of a text no wider than `width`, as `measure` tells; a word longer than that stays whole."""
     lines: list[str] = []
-    for word in text.split(" "):
+    for word in text.replace(" %", "\u00a0%").split(" "):
         if lines and measure(f"{lines[-1]} {word}") <= width:
             lines[-1] += f" {word}"
         else:
