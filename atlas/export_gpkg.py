@@ -7,6 +7,7 @@ lines in a tenth of the space. A layer alone is a plain table.
 
 import sqlite3
 import struct
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ _SCHEMA_TABLES = (
 )
 
 Finish = Callable[[Path], None]
+_GDAL = threading.Lock()  # the stamp is a setting of the whole process
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ def write_gpkg(path: Path, sheets: Iterable[Sheet], *, shared: bool = False, fin
     `finish` gets the path of the file when the layers are in it, before it is moved to its place: to add styles. Raises
     WriteFailure where a layer is missing in the end, and what SQLite and GDAL raise on a full disk.
     """
+    with _GDAL:
+        _write(path, sheets, shared, finish)
+
+
+def _write(path: Path, sheets: Iterable[Sheet], shared: bool, finish: Finish | None) -> None:
     views: list[Sheet] = []
     held: list[Sheet] = []
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": STAMP})

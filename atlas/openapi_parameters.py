@@ -190,6 +190,7 @@ def parameters(names: Names, settings: Settings) -> dict[str, Schema]:
         "path.country": _path("thing", "A country, ISO 3166-1 alpha-3.", text, names.country),
         "path.operator": _path("thing", "A company, by its id.", text, names.operator),
         "path.map_layer": _path("name", "A layer of the map.", one_of(LAYERS), "facilities"),
+        "path.packed_layer": _path("name", "A layer of the map, or all.", one_of((*LAYERS, "all")), "facilities"),
         "path.layer": _path("name", "A layer; see /api/layers.", _named(names.layers, text), "facilities"),
         "path.scenario": _path("name", "A scenario; see /api/scenarios.", _named(names.scenarios, text),
                                names.scenario),

@@ -21,7 +21,7 @@ from atlas.answer_tables import (
 from atlas.buyer_risk import COLUMNS as BUYER_COLUMNS
 from atlas.facility_filter import COLUMNS as FACILITY_COLUMNS
 from atlas.openapi_schemas import Schema, ref
-from atlas.web_formats import CSV_TYPE, GEOJSON_TYPE, JSON_TYPE, TOML_TYPE
+from atlas.web_formats import CSV_TYPE, FILE_TYPES, GEOJSON_TYPE, JSON_TYPE, TOML_TYPE
 from atlas.web_metrics import CONTENT_TYPE_LATEST as METRICS_TYPE
 
 # Group of operations -> what it is about.
@@ -73,6 +73,7 @@ class Operation:
 
 
 TABLE: Schema = {"type": "string"}
+FILE: Schema = {"type": "string", "format": "binary"}
 ROUTES: Schema = {"anyOf": [ref("Route"), {"type": "array", "items": ref("Route")}]}
 
 
@@ -135,6 +136,13 @@ def operations() -> list[Operation]:
                 ("path.map_layer", *ANSWER), "Places"),
         _csv("/api/layers/{name}.csv", "layer", "Layers", "A layer of the map as a table; flows as in `flows.csv`",
              ("path.map_layer", *ANSWER)),
+        Operation("/api/layers/{name}.gpkg", "layer_gpkg", "Layers",
+                  "A layer of the map, or `all` of them, as a GeoPackage with styles, for QGIS, ArcGIS and GDAL",
+                  ("path.packed_layer", *ANSWER), FILE_TYPES["gpkg"], FILE),
+        Operation("/api/layers/{name}.fgb", "layer_fgb", "Layers", "A layer of the map as FlatGeobuf",
+                  ("path.map_layer", *ANSWER), FILE_TYPES["fgb"], FILE),
+        Operation("/api/layers/{name}.parquet", "layer_parquet", "Layers", "A layer of the map as GeoParquet",
+                  ("path.map_layer", *ANSWER), FILE_TYPES["parquet"], FILE),
         Operation("/api/layers/{name}/rows.json", "rows", "Layers", "The rows of a layer", ("path.layer",),
                   answer=ref("Rows"), works=False),
         _csv("/api/layers/{name}/rows.csv", "rows", "Layers", "The rows of a layer as CSV", ("path.layer",),

@@ -228,15 +228,15 @@ def _flow_properties() -> Schema:
     return record(
         "lane_id:text element:text grade:text from_id:text from_country:text to_id:text to_country:text tonnes:number "
         "distance_km:number? days:number? cost_usd_t:number? passages:text ports:text borders:text route_id:text "
-        "tariff_usd_t:number? via:text",
+        "tariff_usd_t:number? via:text ends_confidence:text ends_source_ids:text",
         state=one_of(STATES), commodity=one_of(COMMODITIES),
     )  # fmt: skip
 
 
 def _change_properties() -> Schema:
     return record(
-        "from_id:text from_country:text to_id:text to_country:text element:text grade:text baseline_t:number "
-        "halted_t:number change_t:number route_id:text",
+        "lane_id:text from_id:text from_country:text to_id:text to_country:text element:text grade:text "
+        "baseline_t:number halted_t:number change_t:number route_id:text ends_confidence:text ends_source_ids:text",
         commodity=one_of(COMMODITIES), kind=one_of(("lost", "reduced", "kept", "grown", "new")),
     )  # fmt: skip
 
@@ -246,7 +246,7 @@ def _layers() -> Schema:
                     type=one_of(("str", "int", "float", "bool", "date", "list", "geometry")))  # fmt: skip
     layer = record("name:text count:count key:text on_confidence_c_share:share? json:text csv:text geojson:text?",
                    columns=listed(column, 1))  # fmt: skip
-    shown = record("name:text title:text csv:text geojson:text")
+    shown = record("name:text title:text csv:text geojson:text gpkg:text fgb:text parquet:text")
     return record("year:year digest:text", layers=listed(layer, 1), map_layers=listed(shown, 1))
 
 

@@ -15,6 +15,14 @@ JSON_TYPE = "application/json"
 GEOJSON_TYPE = "application/geo+json"
 CSV_TYPE = "text/csv; charset=utf-8"
 TOML_TYPE = "application/toml"
+# The forms of a layer that are files for GIS programs, by the ending of their address.
+FILE_TYPES = {
+    "gpkg": "application/geopackage+sqlite3",
+    "fgb": "application/flatgeobuf",
+    "parquet": "application/vnd.apache.parquet",
+}
+
+DOWNLOADS = ("gpkg", "geojson", "fgb", "parquet", "csv")  # all forms of a layer of a map, as pages list them
 
 # The path of a page -> the same as JSON, CSV and GeoJSON ("" where a form would say nothing), and the parameters of the
 # page that they know. `*` stands for an id.

@@ -1,5 +1,7 @@
 """The layers for programs: a list of them, their rows, and the layers of a map with the results of halts."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import geopandas as gpd
@@ -9,15 +11,16 @@ from flask import Blueprint, Response, current_app, request
 
 from atlas import geo
 from atlas.errors import nearest
-from atlas.export import ATTRIBUTION, LAYERS, TITLES, flows_csv, layer_table, layer_text
+from atlas.export import ATTRIBUTION, LAYERS, TITLES, flows_csv, layer_table, layer_text, write_layer
 from atlas.export_csv import csv_text
 from atlas.export_geojson import collection_text, plain
 from atlas.schema import Column
 from atlas.web_answers import Document
 from atlas.web_errors import NotFound
-from atlas.web_formats import CSV_TYPE, GEOJSON_TYPE, attached, csv_document, json_document
+from atlas.web_formats import CSV_TYPE, FILE_TYPES, GEOJSON_TYPE, attached, csv_document, json_document
 from atlas.web_query import halt_query, parameters
 
+MAP_FORMS = ("csv", "geojson", *FILE_TYPES)  # of a layer of a map
 WITH_LINES = ("passages", "network")  # of these a table without lines says little
 
 layers_api = Blueprint("layers_api", __name__)
@@ -34,13 +37,32 @@ def layer_list() -> Response:
 @layers_api.get("/api/layers/<name>.geojson")
 def layer_geojson(name: str) -> Response:
     """Return a map layer as GeoJSON, with the results of the halts."""
-    return _result(name, "geojson", lambda outcome: Document.of(layer_text(outcome, name), GEOJSON_TYPE))
+    headers = (attached(f"{name}.geojson"),)
+    return _result(name, "geojson", lambda outcome: Document.of(layer_text(outcome, name), GEOJSON_TYPE, headers))
 
 
 @layers_api.get("/api/layers/<name>.csv")
 def layer_csv(name: str) -> Response:
     """Return a map layer as CSV, with the results of the halts."""
     return _result(name, "csv", lambda outcome: csv_document(result_rows(outcome, name), name))
+
+
+@layers_api.get("/api/layers/<name>.gpkg")
+def layer_gpkg(name: str) -> Response:
+    """Return a map layer, or `all` of them, as a GeoPackage with the results of the halts."""
+    return _file(name, "gpkg")
+
+
+@layers_api.get("/api/layers/<name>.fgb")
+def layer_fgb(name: str) -> Response:
+    """Return a map layer as FlatGeobuf, with the results of the halts."""
+    return _file(name, "fgb")
+
+
+@layers_api.get("/api/layers/<name>.parquet")
+def layer_parquet(name: str) -> Response:
+    """Return a map layer as GeoParquet, with the results of the halts."""
+    return _file(name, "parquet")
 
 
 @layers_api.get("/api/layers/<name>/rows.json")
@@ -69,8 +91,7 @@ def layer_index(study: Any) -> dict[str, Any]:
         "digest": layers.digest,
         "layers": [_about(n, layers) for n in layers.schema.layers],
         "map_layers": [
-            {"name": n, "title": TITLES[n], "csv": f"/api/layers/{n}.csv", "geojson": f"/api/layers/{n}.geojson"}
-            for n in LAYERS
+            {"name": n, "title": TITLES[n], **{form: f"/api/layers/{n}.{form}" for form in MAP_FORMS}} for n in LAYERS
         ],
     }
 
@@ -111,10 +132,23 @@ def _sent(document: Document) -> Response:
     return response
 
 
+def _file(name: str, form: str) -> Response:
+    """Return a layer as a file that GDAL or Arrow has written."""
+
+    def write(outcome: Any) -> Document:
+        with TemporaryDirectory(prefix="atlas-") as folder:
+            path = Path(folder) / f"{name}.{form}"
+            write_layer(outcome, name, path)
+            return Document.of(path.read_bytes(), FILE_TYPES[form], (attached(path.name),))
+
+    return _result(name, form, write)
+
+
 def _result(name: str, form: str, write: Any) -> Response:
     atlas = _atlas()
-    if name not in LAYERS:
-        raise NotFound("layer", name, nearest(name, LAYERS) or LAYERS)
+    known = (*LAYERS, "all") if form == "gpkg" else LAYERS
+    if name not in known:
+        raise NotFound("layer", name, nearest(name, known) or known)
     query = halt_query(request, atlas.settings)
     question = atlas.answers.question(query)
 

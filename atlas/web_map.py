@@ -25,6 +25,7 @@ SWITCHES = (
 )  # fmt: skip
 SCRIPTS = ("map-near.js", "map-share.js")
 USUAL_BLOC = "us-allies"
+GIS_FORMS = (("geojson", "GeoJSON"), ("fgb", "FlatGeobuf"), ("parquet", "GeoParquet"), ("csv", "CSV"))
 
 maps = Blueprint("maps", __name__)
 
@@ -158,9 +159,10 @@ def _frame(outcome: Any, query: Query, path: str) -> dict[str, Any]:
         return {"embedded": f"/map{tail}" if tail else "/", "scripts": ("map-near.js",)}
     names = (("facilities", "Facilities"), ("flows", "Flows"), ("changes", "Changes"))
     links = [{"href": f"/api/solve{tail}", "text": "All figures (JSON)", "download": False}]
+    links += [{"href": f"/api/layers/all.gpkg{tail}", "text": "All layers for GIS (GeoPackage)", "download": True}]
     for n, t in names:
         links += [{"href": f"/api/layers/{n}.{form}{tail}", "text": f"{t} ({said})", "download": True}
-                  for form, said in (("geojson", "GeoJSON"), ("csv", "CSV"))]  # fmt: skip
+                  for form, said in GIS_FORMS]  # fmt: skip
     links += [{"href": f"/map.{form}{tail}", "text": f"Picture for print ({form.upper()})", "download": False}
               for form in ("png", "svg", "pdf")]  # fmt: skip
     case = [f"scenario:{query.named}"] * bool(query.named) + halts + [f"open:{o}" for o in query.opened]

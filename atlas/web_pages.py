@@ -15,6 +15,7 @@ from atlas.render_data import web_address
 from atlas.web_answers import Document
 from atlas.web_builder import PRESETS, halt_builder
 from atlas.web_errors import Failure
+from atlas.web_formats import DOWNLOADS
 from atlas.web_query import parameters
 
 __all__ = ["FINDINGS", "PAGES", "PRESETS", "error_page", "html_document", "nav", "pages"]
@@ -92,9 +93,10 @@ def _data_document() -> Document:
         for i, r in layers.sources.loc[cited].iterrows()
     ]  # fmt: skip
     downloads = [(n, TITLES[n]) for n in LAYERS]
-    raw = getattr(layers, "schema", None) is not None
+    raw = hasattr(layers, "table")
     return _plain(
-        "data.html", "/data", raw=raw, counts=counts, downloads=downloads, sources=sources, attribution=ATTRIBUTION
+        "data.html", "/data", raw=raw, counts=counts, downloads=downloads, forms=DOWNLOADS, sources=sources,
+        attribution=ATTRIBUTION,
     )
 
 

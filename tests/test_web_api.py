@@ -316,6 +316,6 @@ def test_the_error_of_the_docs_has_the_shape(client: Any) -> None:
 def test_the_docs_name_every_resource(client: Any) -> None:
     text = DOCS.read_text(encoding="utf-8")
     told = client.get("/api/openapi.json").get_json()["paths"]
-    stems = {re.sub(r"(\.csv|\.geojson|\.toml|\.json)$", "", re.sub(r"\{\w+\}", "*", p)) for p in told}
-    named = {re.sub(r"(\.csv|\.geojson|\.json)$", "", re.sub(r"\b(ID|NAME)\b", "*", p)) for p in re.findall(r"/api/[\w/.-]+", text)}
+    stems = {re.sub(r"(\.csv|\.geojson|\.toml|\.json|\.gpkg|\.fgb|\.parquet)$", "", re.sub(r"\{\w+\}", "*", p)) for p in told}
+    named = {re.sub(r"(\.csv|\.geojson|\.json|\.gpkg)$", "", re.sub(r"\b(ID|NAME)\b", "*", p)) for p in re.findall(r"/api/[\w/.-]+", text)}
     assert not {s for s in stems if s.startswith("/api/")} - named
