@@ -10,7 +10,7 @@ from atlas.export_symbols import hexed
 
 PAGE = (420.0, 297.0)
 MARGIN = 10.0
-MAP = (MARGIN, 28.0, 400.0, 195.0)  # left, top, width, height in mm
+MAP = (MARGIN, 31.0, 400.0, 195.0)  # left, top, width, height in mm
 _MAP, _LEGEND, _LABEL, _SCALE, _PAGE = "65639", "65642", "65641", "65646", "65638"
 _SPACE = uuid.UUID("0c8d5a3e-12a7-5f60-8a3c-77d05f1b9e21")
 
@@ -182,7 +182,7 @@ def _legend(parent: Element, name: str, legend: Legend) -> None:
         parent,
         _LEGEND,
         f"{name} legend",
-        (MARGIN, 227, 330, 50),
+        (MARGIN, 230, 330, 50),
         4,
         {
             "title": "",
@@ -211,9 +211,9 @@ def _legend(parent: Element, name: str, legend: Legend) -> None:
     for kind, size, above in (
         ("title", 12, "0"),
         ("group", 10, "2"),
-        ("subgroup", 9, "2"),
-        ("symbol", 8, "0.8"),
-        ("symbolLabel", 8, "1.5"),
+        ("subgroup", 10, "2"),
+        ("symbol", 9, "0.8"),
+        ("symbolLabel", 9, "1.5"),
     ):
         one = ET.SubElement(
             styles,
@@ -266,7 +266,7 @@ def _scale(parent: Element, name: str) -> None:
         parent,
         _SCALE,
         f"{name} scale bar",
-        (345, 268, 65, 12),
+        (345, 262, 65, 12),
         5,
         {
             "style": "Line Ticks Up",
