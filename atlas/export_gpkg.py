@@ -136,7 +136,8 @@ def _add_parts(path: Path, views: Sequence[Sheet], described: Sequence[Sheet]) -
 
 def _add_views(file: sqlite3.Connection, views: Sequence[Sheet]) -> None:
     """Write the parts of the views and the views themselves."""
-    tables = {sheet.name: _with_blobs(gis_table(sheet.table)) for sheet in views}
+    whole = {sheet.name: gis_table(sheet.table) for sheet in views}
+    tables = {name: _with_blobs(table) for name, table in whole.items()}
     places: dict[str, dict[str, list[int]]] = {name: {} for name in tables}
     for part, columns in SHARED.items():
         users = [n for n, t in tables.items() if set(columns) <= set(t.columns)]
@@ -150,10 +151,12 @@ def _add_views(file: sqlite3.Connection, views: Sequence[Sheet]) -> None:
         ordered = ((n, *row) for row, n in rows.items())
         file.executemany(f"INSERT INTO {part} VALUES ({marks})", ordered)  # noqa: S608  # names of ours
     for sheet in views:
-        _add_view(file, sheet, tables[sheet.name], places[sheet.name])
+        _add_view(file, sheet, tables[sheet.name], places[sheet.name], whole[sheet.name].total_bounds.tolist())
 
 
-def _add_view(file: sqlite3.Connection, sheet: Sheet, table: pd.DataFrame, parts: Mapping[str, list[int]]) -> None:
+def _add_view(
+    file: sqlite3.Connection, sheet: Sheet, table: pd.DataFrame, parts: Mapping[str, list[int]], bounds: list[float]
+) -> None:
     """Write the rows that are a layer's own, and the view that joins its parts."""
     name, base = sheet.name, f"part_{sheet.name}"
     home = {c: part for part in parts for c in SHARED[part]}
@@ -169,7 +172,6 @@ def _add_view(file: sqlite3.Connection, sheet: Sheet, table: pd.DataFrame, parts
     shown = f"{base}.fid AS OGC_FID, part_routes.geom AS geom, {shown}"  # GDAL takes OGC_FID for the key of a view
     file.execute(f"CREATE VIEW {name} AS SELECT {shown} FROM {base} {joins}")  # noqa: S608  # names of ours
     told = as_text({"generator": "rare-earth atlas", **sheet.told})
-    bounds = shapely.total_bounds(table.attrs["lines"]).tolist()
     file.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, min_x, min_y, max_x, "
         "max_y, srs_id) VALUES (?, 'features', ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -196,7 +198,6 @@ def _with_blobs(table: gpd.GeoDataFrame) -> pd.DataFrame:
             known[id(line)] = _blob(line)
     made = pd.DataFrame(table.drop(columns=table.geometry.name))
     made["geom"] = [known[id(line)] for line in lines]
-    made.attrs["lines"] = [line for line in lines if line is not None]
     return made
 
 
