@@ -83,6 +83,7 @@ bench: $(VENV)/.bench $(PEERS)/.made
 	  part $(BIN)/python -m benchmarks.model halts; \
 	  part $(BIN)/python -m benchmarks.findings; \
 	  part $(BIN)/python -m benchmarks.run; \
+	  part $(BIN)/python -m benchmarks.exports; \
 	  part $(BIN)/python -m benchmarks.web; \
 	  [ -z "$$failed" ] || { echo "error: failed or over a bound$$failed" >&2; exit 1; }
 
