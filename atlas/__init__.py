@@ -41,7 +41,7 @@ def open(layers: "str | Path | None" = None, year: int = 2024, settings: "Settin
 
     >>> import atlas
     >>> atlas.open()
-    <atlas study of 2024: 326 facilities, 167 ports, 28 passages>
+    <atlas study of 2024: ... facilities, ... ports, ... passages>
     """
     from atlas.notebook import open as open_study
 

@@ -23,7 +23,7 @@ from atlas.trace_words import sentence
 
 LEG_COLUMNS = ("mode", "from", "to", "distance_km", "days", "cost_usd_t")
 TRACE_SUFFIXES = (".geojson", ".csv", ".html", ".svg")
-ROWS_SHOWN = 12
+ROWS_SHOWN = 4  # of each stage
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -175,7 +175,7 @@ class Origins:
 
     def _repr_html_(self) -> str:
         shown = self.shares
-        shown = shown[shown["by"] == "country"].head(ROWS_SHOWN)
+        shown = shown[shown["by"] == "country"].groupby(["direction", "stage"], sort=False).head(ROWS_SHOWN)
         rows = [
             (s, n, number(a, "share"), number(b, "share"), number(c, "share"))
             for s, n, a, b, c in zip(
