@@ -8,6 +8,7 @@ import io
 import json
 import sqlite3
 import zipfile
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,25 +87,26 @@ def about(outcome: Any) -> About:
 
 def write_project(package: Path, path: Path, said: About, schema: Schema) -> None:
     """Write the project of a GeoPackage as a .qgz that lies beside it."""
-    path.write_bytes(_packed(project_text(package, package.name, said, schema), f"{path.stem}.qgs"))
+    path.write_bytes(packed({f"{path.stem}.qgs": project_text(package, package.name, said, schema).encode("utf-8")}))
 
 
 def add_project(package: Path, name: str, said: About, schema: Schema) -> None:
     """Write the project into its GeoPackage; `name` is the file's name once it is in its place."""
-    content = _packed(project_text(package, name, said, schema), f"{PROJECT}.qgs")
+    content = packed({f"{PROJECT}.qgs": project_text(package, name, said, schema).encode("utf-8")})
     with closing(sqlite3.connect(package)) as file, file:
         file.execute("CREATE TABLE qgis_projects(name TEXT PRIMARY KEY, metadata BLOB, content BLOB)")
         told = json.dumps({"last_modified_time": STAMP[:19], "last_modified_user": "atlas"})
         file.execute("INSERT INTO qgis_projects VALUES (?, ?, ?)", (PROJECT, told, content.hex()))
 
 
-def _packed(text: str, name: str) -> bytes:
-    """Return the text as a zip of one file, with a fixed time."""
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """Return a zip of these files, with a fixed time."""
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
-        one = zipfile.ZipInfo(name, DAY)
-        one.compress_type, one.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-        packed.writestr(one, text.encode("utf-8"))
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, content in files.items():
+            one = zipfile.ZipInfo(name, DAY)
+            one.compress_type, one.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(one, content)
     return made.getvalue()
 
 

@@ -21,7 +21,7 @@ from atlas.answer_tables import (
 from atlas.buyer_risk import COLUMNS as BUYER_COLUMNS
 from atlas.facility_filter import COLUMNS as FACILITY_COLUMNS
 from atlas.openapi_schemas import Schema, ref
-from atlas.web_formats import CSV_TYPE, FILE_TYPES, GEOJSON_TYPE, JSON_TYPE, TOML_TYPE
+from atlas.web_formats import CSV_TYPE, FILE_TYPES, GEOJSON_TYPE, JSON_TYPE, TOML_TYPE, ZIP_TYPE
 from atlas.web_metrics import CONTENT_TYPE_LATEST as METRICS_TYPE
 
 # Group of operations -> what it is about.
@@ -139,6 +139,8 @@ def operations() -> list[Operation]:
         Operation("/api/layers/{name}.gpkg", "layer_gpkg", "Layers",
                   "A layer of the map, or `all` of them, as a GeoPackage with styles, for QGIS, ArcGIS and GDAL",
                   ("path.packed_layer", *ANSWER), FILE_TYPES["gpkg"], FILE),
+        Operation("/api/layers/all.zip", "layers_zip", "Layers",
+                  "All layers as a GeoPackage with its QGIS project beside it", ANSWER, ZIP_TYPE, FILE),
         Operation("/api/layers/{name}.fgb", "layer_fgb", "Layers", "A layer of the map as FlatGeobuf",
                   ("path.map_layer", *ANSWER), FILE_TYPES["fgb"], FILE),
         Operation("/api/layers/{name}.parquet", "layer_parquet", "Layers", "A layer of the map as GeoParquet",

@@ -21,6 +21,7 @@ FILE_TYPES = {
     "fgb": "application/flatgeobuf",
     "parquet": "application/vnd.apache.parquet",
 }
+ZIP_TYPE = "application/zip"
 
 DOWNLOADS = ("gpkg", "geojson", "fgb", "parquet", "csv")  # all forms of a layer of a map, as pages list them
 

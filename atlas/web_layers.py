@@ -14,10 +14,11 @@ from atlas.errors import nearest
 from atlas.export import ATTRIBUTION, LAYERS, TITLES, flows_csv, layer_table, layer_text, write_layer
 from atlas.export_csv import csv_text
 from atlas.export_geojson import collection_text, plain
+from atlas.export_qgis import packed
 from atlas.schema import Column
 from atlas.web_answers import Document
 from atlas.web_errors import NotFound
-from atlas.web_formats import CSV_TYPE, FILE_TYPES, GEOJSON_TYPE, attached, csv_document, json_document
+from atlas.web_formats import CSV_TYPE, FILE_TYPES, GEOJSON_TYPE, ZIP_TYPE, attached, csv_document, json_document
 from atlas.web_query import halt_query, parameters
 
 MAP_FORMS = ("csv", "geojson", *FILE_TYPES)  # of a layer of a map
@@ -51,6 +52,12 @@ def layer_csv(name: str) -> Response:
 def layer_gpkg(name: str) -> Response:
     """Return a map layer, or `all` of them, as a GeoPackage with the results of the halts."""
     return _file(name, "gpkg")
+
+
+@layers_api.get("/api/layers/all.zip")
+def layers_zip() -> Response:
+    """Return all layers as a GeoPackage with the results of the halts, and its QGIS project beside it."""
+    return _result("all", "zip", _zipped)
 
 
 @layers_api.get("/api/layers/<name>.fgb")
@@ -144,9 +151,17 @@ def _file(name: str, form: str) -> Response:
     return _result(name, form, write)
 
 
+def _zipped(outcome: Any) -> Document:
+    with TemporaryDirectory(prefix="atlas-") as folder:
+        package = Path(folder) / "atlas.gpkg"
+        write_layer(outcome, "all", package, qgis=True)
+        files = {p.name: p.read_bytes() for p in (package, package.with_suffix(".qgz"))}
+        return Document.of(packed(files), ZIP_TYPE, (attached("atlas.zip"),))
+
+
 def _result(name: str, form: str, write: Any) -> Response:
     atlas = _atlas()
-    known = (*LAYERS, "all") if form == "gpkg" else LAYERS
+    known = (*LAYERS, "all") if form in ("gpkg", "zip") else LAYERS
     if name not in known:
         raise NotFound("layer", name, nearest(name, known) or known)
     query = halt_query(request, atlas.settings)

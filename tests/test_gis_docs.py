@@ -1,9 +1,11 @@
 """docs/gis.md tells the truth: its commands run, its columns are those of the code, its files exist."""
 
+import io
 import re
 import shlex
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from click.testing import CliRunner
 from small_study import small_study
 
 from atlas import cli, cli_shell, export, export_stretches, export_tables
+from atlas.config import settings
+from atlas.web import create_app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 GIS = (DOCS / "gis.md").read_text(encoding="utf-8")
@@ -78,6 +82,20 @@ def test_the_gdal_commands_of_the_page_run(folder: Path, tmp_path: Path) -> None
     gains = pyogrio.read_dataframe(tmp_path / "gains.geojson", read_geometry=False)
     assert len(gains) == changes["kind"].isin(["grown", "new"]).sum() > 0
     assert pyogrio.read_info(tmp_path / "after.shp")["crs"] is not None
+
+
+def test_the_web_has_the_package_and_its_project_as_one_file() -> None:
+    app = create_app(small_study(), settings({}, solves_per_minute=0, requests_per_minute=0))
+    client = app.test_client()
+    address = "/api/layers/all.zip"
+    assert address in GIS
+    answer = client.get(address, query_string={"halt": "country:CHN/magnet"})
+    assert (answer.status_code, answer.mimetype) == (200, "application/zip")
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as packed:
+        assert packed.testzip() is None
+        assert packed.namelist() == ["atlas.gpkg", "atlas.qgz"]
+    assert client.get(address, query_string={"halts": "country:CHN"}).status_code == 400
+    assert client.get("/api/layers/ports.zip").status_code == 404
 
 
 def test_the_columns_are_those_of_the_code() -> None:
