@@ -16,6 +16,7 @@ from atlas.errors import BadInput, UnknownName, nearest
 from atlas.export import ATTRIBUTION, LICENCE, write_table
 from atlas.export_csv import csv_text
 from atlas.export_files import write_file
+from atlas.export_formats import wkt
 from atlas.export_geojson import collection_text
 from atlas.layers import Layers
 from atlas.losses import Lens
@@ -77,12 +78,15 @@ def shape(c: Candidate, layers: Layers, posts: Mapping[str, NDArray[np.float64]]
     return None
 
 
-def singles_csv(found: Singles, look: Lens) -> str:
-    """Return singles as CSV: the columns of `Singles.table`, with rank and halts."""
+def singles_csv(found: Singles, look: Lens, places: bool = False) -> str:
+    """Return singles as CSV: the columns of `Singles.table`, with rank and halts; with `places` also WKT."""
     halts = {c.id: ";".join(c.halts) for c in found.candidates}
     table = found.table(look)
     table.insert(0, "rank", range(1, len(table) + 1))
-    return csv_text(table.assign(halts=[halts[i] for i in table["id"]]))
+    table = table.assign(halts=[halts[i] for i in table["id"]])
+    if places:
+        table["WKT"] = [wkt(s) for s in chokepoints_table(found, look).geometry]
+    return csv_text(table)
 
 
 def sets_csv(found: WorstSets) -> str:
@@ -97,10 +101,10 @@ def sets_csv(found: WorstSets) -> str:
 def write_singles(found: Singles, look: Lens, path: Path) -> None:
     """Write singles to a file of one of `export.SUFFIXES`, whole or not at all.
 
-    A CSV is the ranking as a spreadsheet has it, without places; the other formats have them.
+    A CSV is the ranking as a spreadsheet has it, with the places as WKT.
     """
     if path.suffix.lower() == ".csv":
-        _write(singles_csv(found, look), path)
+        _write(singles_csv(found, look, places=True), path)
         return
     write_table(path, chokepoints_table(found, look), "chokepoints", chokepoints_about(look), found.study.layers)
 

@@ -28,7 +28,7 @@ def write_csv(path: Path, table: gpd.GeoDataFrame) -> None:
     shapes = table.geometry.to_numpy()
     for shape in shapes:
         if id(shape) not in known:
-            known[id(shape)] = _wkt(shape)
+            known[id(shape)] = wkt(shape)
     out["WKT"] = [known[id(shape)] for shape in shapes]
     out.to_csv(path, index_label="id", lineterminator="\n")
 
@@ -73,7 +73,7 @@ def _described(fields: Sequence[Field]) -> list[dict[str, str]]:
     return [{"name": f.name, "alias": f.alias, "unit": f.unit, "description": f.description} for f in fields]
 
 
-def _wkt(shape: BaseGeometry | None) -> str:
+def wkt(shape: BaseGeometry | None) -> str:
     """Return well-known text to 6 decimals, empty for nothing."""
     if shape is None or shape.is_empty:
         return ""

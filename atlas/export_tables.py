@@ -174,7 +174,7 @@ def _with_grounds(table: pd.DataFrame, layers: Any) -> pd.DataFrame:
     An end that no layer knows (a scenario's buyer or new facility) is an estimate: C. What closes a balance is no end.
     """
     rows: dict[str, tuple[str, str]] = {}
-    for part in (layers.facilities, layers.markets):
+    for part in (layers.facilities, layers.markets, layers.demand):
         if {"confidence", "source_id"} <= set(part.columns):
             pairs = zip(part["confidence"].tolist(), part["source_id"].tolist(), strict=True)
             rows.update(zip(part.index.tolist(), pairs, strict=True))

@@ -19,9 +19,19 @@ def problems(text: str) -> list[str]:
         found.append(f"{value} is not JSON")
         return 0.0
 
-    doc = json.loads(text, parse_constant=refuse)
-    if doc.get("type") != "FeatureCollection":
-        found.append("not a FeatureCollection")
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            found.append(f"a member stands twice among {sorted(made)[:5]}")
+        return made
+
+    doc = json.loads(text, parse_constant=refuse, object_pairs_hook=once)
+    if doc.get("type") != "FeatureCollection" or not isinstance(doc.get("features"), list):
+        return [*found, "not a FeatureCollection"]
+    if text.startswith("\ufeff"):
+        found.append("begins with a byte order mark")
+    if {"geometry", "properties", "coordinates", "geometries"} & set(doc):
+        found.append("a collection with the members of another type (7.1)")
     if re.search(r"[\[,]-?\d(?:\.\d+)?e[-+]?\d+[\],]", text):
         found.append("a coordinate with an exponent, which readers that count decimals misread")
     if "crs" in doc:
@@ -30,9 +40,13 @@ def problems(text: str) -> list[str]:
     if not all(isinstance(i, str) and i for i in ids) or len(set(ids)) != len(ids):
         found.append("ids are not unique texts")
     boxes: list[NDArray[np.float64]] = []
+    stretches: list[tuple[float, float]] = []
     for f in doc["features"]:
         if f.get("type") != "Feature" or "geometry" not in f or not isinstance(f.get("properties"), dict):
             found.append(f"{f.get('id')}: not a Feature")
+            continue
+        if {"features", "coordinates", "geometries", "crs"} & set(f):
+            found.append(f"{f.get('id')}: a Feature with the members of another type (7.1)")
         for key, value in f["properties"].items():
             if isinstance(value, float) and not math.isfinite(value):
                 found.append(f"{f['id']}.{key}: not finite")
@@ -44,13 +58,14 @@ def problems(text: str) -> list[str]:
         if wrong:
             continue
         if "bbox" in f:
-            found += [f"{f['id']}: {p}" for p in bbox_problems(f["bbox"], positions(geometry))]
+            found += [f"{f['id']}: {p}" for p in bbox_problems(f["bbox"], positions(geometry), spans(geometry))]
         boxes.append(positions(geometry))
+        stretches += spans(geometry)
     if boxes:
         if "bbox" not in doc:
             found.append("no bbox")
         else:
-            found += bbox_problems(doc["bbox"], np.vstack(boxes))
+            found += bbox_problems(doc["bbox"], np.vstack(boxes), stretches)
     return found
 
 
@@ -73,8 +88,12 @@ def positions(geometry: dict[str, Any]) -> NDArray[np.float64]:
 
 def geometry_problems(geometry: dict[str, Any]) -> list[str]:
     """Return what is wrong with a geometry object."""
-    if geometry["type"] not in KINDS:
-        return [f"type {geometry['type']}"]
+    if geometry.get("type") not in KINDS:
+        return [f"type {geometry.get('type')}"]
+    if set(geometry) - {"type", "coordinates", "bbox"}:
+        return [f"a geometry with {sorted(geometry)}"]
+    if not geometry["coordinates"]:
+        return ["a geometry without coordinates, which should be null"]
     out = []
     for part, hole in parts(geometry):
         if not all(len(p) == 2 for p in part):
@@ -100,8 +119,28 @@ def geometry_problems(geometry: dict[str, Any]) -> list[str]:
     return out
 
 
-def bbox_problems(bbox: list[float], points: NDArray[np.float64]) -> list[str]:
-    """Return what is wrong with a bbox that should hold all points tightly, across the antimeridian too."""
+def spans(geometry: dict[str, Any]) -> list[tuple[float, float]]:
+    """Return (west, east) of each part: a line or ring runs on between its positions, points do not."""
+    found = []
+    for part, _ in parts(geometry):
+        x = [p[0] for p in part]
+        found += [(v, v) for v in x] if "Point" in geometry["type"] else [(min(x), max(x))]
+    return found
+
+
+def narrowest(stretches: list[tuple[float, float]]) -> float:
+    """Return the width in degrees of the narrowest box around stretches of longitude, across the antimeridian or not."""
+    ordered = sorted(stretches)
+    gap, reach = 0.0, ordered[0][1]
+    for west, east in ordered[1:]:
+        gap, reach = max(gap, west - reach), max(reach, east)
+    return 360.0 - max(gap, ordered[0][0] + 360.0 - reach)
+
+
+def bbox_problems(
+    bbox: list[float], points: NDArray[np.float64], stretches: list[tuple[float, float]]
+) -> list[str]:
+    """Return what is wrong with a bbox that should hold all points tightly, across the antimeridian too (5.2)."""
     if len(bbox) != 4 or not all(math.isfinite(v) for v in bbox):
         return [f"bbox {bbox}"]
     west, south, east, north = bbox
@@ -114,4 +153,6 @@ def bbox_problems(bbox: list[float], points: NDArray[np.float64]) -> list[str]:
         out.append(f"bbox {bbox} leaves points out")
     if not (x == west).any() or not (x == east).any():
         out.append(f"bbox {bbox} is not tight east or west")
+    if (east - west) % 360.0 > narrowest(stretches) % 360.0 + 1e-6:
+        out.append(f"bbox {bbox} is wider than it need be, across the antimeridian")
     return out

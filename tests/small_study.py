@@ -60,3 +60,11 @@ def small_study() -> Any:
         made = studies.open(folder, settings=settings({}, cache_dir="off", workers=1))
     made.before  # noqa: B018  # calibrated and solved while the layers are there
     return made
+
+
+@lru_cache(maxsize=1)
+def small_singles() -> Any:
+    """Return what the study loses with one thing at a time; a second or two, solved once."""
+    from atlas.singles import singles
+
+    return singles(small_study())

@@ -5,14 +5,13 @@ from functools import lru_cache
 from typing import Any
 
 import pytest
-from small_study import small_study
+from small_study import small_singles, small_study
 
 from atlas import export
 from atlas.errors import UnknownName
 from atlas.export_chokepoints import chokepoints_table
 from atlas.export_fields import EXPORTED, fields_of, has_unit
 from atlas.losses import lens
-from atlas.singles import singles
 
 QUANTITY = re.compile(r"(_t|_km|_usd|_usd_t|_days|_share|_year|_reo_t|_per_day)$|^(tonnes|days|lon|lat)$")
 
@@ -24,7 +23,7 @@ def tables() -> dict[str, Any]:
     outcome = study.solve(("country:CHN/magnet",))
     made = {name: export.layer_table(outcome, name) for name in export.LAYERS}
     look = lens(study.ground.stage.world, study.blocs, "us-allies", "magnet", "all")
-    return made | {"chokepoints": chokepoints_table(singles(study), look)}
+    return made | {"chokepoints": chokepoints_table(small_singles(), look)}
 
 
 def test_the_exported_layers_are_those_of_the_contract() -> None:
