@@ -9,6 +9,7 @@ from dataclasses import replace
 from atlas import render_style as style
 from atlas.export_symbols import MM_PER_PX, NEVER, All, Fill, Grow, Is, Look, Mark, Rule, Some, Stroke, Where, Words
 
+MOST_SCALE = 500_000_000  # smaller than a map of the world
 VIEWS = ("before", "after", "change")
 # Of land and sea: as in `static/frame.css`.
 SEA, LAND, LAND_BLOC, LAND_HALTED, LAND_EDGE = "#EEF3F6", "#F7F5EF", "#DDE9EE", "#F6DAD2", "#B9C2CB"
@@ -34,6 +35,22 @@ def looks(layer: str, columns: Iterable[str]) -> tuple[Look, ...]:
         "backdrop": lambda: [_backdrop()],
     }.get(layer)
     return tuple(made()) if made else ()
+
+
+def closed(look: Look, ids: Sequence[str]) -> Look:
+    """Return the look of places with those that a halt names in red; the look as it is where it names none."""
+    if not ids:
+        return look
+    named = Some(tuple(Is("id", "=", i) for i in ids))
+    others = tuple(Is("id", "<>", i) for i in ids)
+    symbol: Stroke | Mark = Mark("cross2", style.HALT, style.HALT, 3.2, 0.8)
+    if look.geometry == "line":
+        symbol = Stroke(style.HALT, 1.2, short=True)
+    words = tuple(replace(w, where=All((w.where, *others))) for w in look.words)
+    if look.words:
+        shown = max(look.words, key=lambda w: w.from_scale)
+        words = (replace(shown, where=named, from_scale=MOST_SCALE, colour=style.HALT, bold=True), *words)
+    return replace(look, rules=(*look.rules, Rule("Named in a halt", named, symbol)), words=words)
 
 
 def _mm(px: Iterable[float]) -> tuple[float, ...]:

@@ -10,20 +10,21 @@ import sqlite3
 import zipfile
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from atlas import geo
 from atlas.export_gpkg import STAMP
-from atlas.export_looks import looks
+from atlas.export_looks import closed, looks
 from atlas.export_qgis_layout import add_layouts
 from atlas.export_qml import QGIS_VERSION, layer_attributes, layer_parts
 from atlas.export_styles import layer_fields, table_columns
 from atlas.export_symbols import Look
 from atlas.export_tables import ATTRIBUTION, LICENCE
 from atlas.halt_words import describe
+from atlas.halted_places import halted_things
 from atlas.schema import Schema
 
 CRS = "EPSG:8857"  # Equal Earth: areas are true, and the poles do not swell
@@ -42,11 +43,15 @@ BOOKMARKS = {
 
 @dataclass(frozen=True)
 class About:
-    """What a project says of itself: title, abstract (sentence, halts), attribution, licence, sources."""
+    """What a project says of itself: title, sentence, halts, whose data.
+
+    `named` are the ids of places that the halts name, by table.
+    """
 
     title: str
     sentence: str
     halts: tuple[str, ...]
+    named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     attribution: str = ATTRIBUTION
     licence: str = LICENCE
 
@@ -82,7 +87,10 @@ def about(outcome: Any) -> About:
         else f"baseline of {scenario['year']}"
     )
     title = f"Rare-earth flows {told}" if name in ("", "halts", "baseline") else f"Rare-earth flows: {name}"
-    return About(title if len(title) < 90 else f"Rare-earth flows under {len(halts)} halts", outcome.sentence, halts)
+    short = title if len(title) < 90 else f"Rare-earth flows under {len(halts)} halts"
+    found = halted_things(outcome)
+    named = {t: tuple(found[k]) for t, k in (("facilities", "facility"), ("ports", "port"), ("passages", "passage"))}
+    return About(short, outcome.sentence, halts, named)
 
 
 def write_project(package: Path, path: Path, said: About, schema: Schema) -> None:
@@ -116,7 +124,7 @@ def project_text(package: Path, name: str, said: About, schema: Schema) -> str:
         kinds = dict(file.execute("SELECT table_name, geometry_type_name FROM gpkg_geometry_columns").fetchall())
         columns = {t: table_columns(file, t) for t in kinds}
     first = "change" if said.halts else "before"
-    shown = project_layers(columns, first)
+    shown = project_layers(columns, first, said.named)
     root = ET.Element("qgis", {"projectname": said.title, "version": QGIS_VERSION})
     ET.SubElement(root, "homePath", {"path": ""})
     ET.SubElement(root, "title").text = said.title
@@ -155,19 +163,18 @@ def project_text(package: Path, name: str, said: About, schema: Schema) -> str:
     return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def project_layers(columns: dict[str, list[str]], first: str) -> list[Shown]:
-    """Return the layers of a project, the uppermost first; `first` is the view that is ticked."""
+def project_layers(columns: dict[str, list[str]], first: str, named: Mapping[str, tuple[str, ...]]) -> list[Shown]:
+    """Return the layers of a project, the uppermost first.
+
+    `first` is the view that is ticked, `named` the ids of places that the halts name, by table.
+    """
     made: list[Shown] = []
 
     def add(table: str, view: str, title: str, group: str, ticked: bool = True, subset: str = "") -> None:
-        found = (
-            [k for k in looks(table, columns.get(table, ())) if k.name.removeprefix(f"atlas {table}").strip() == view]
-            if table in columns
-            else []
-        )
-        if found:
-            key = f"atlas_{table}_{group.lower()}"
-            made.append(Shown(key, table, found[0], title, group, ticked, subset))
+        for look in looks(table, columns[table]) if table in columns else ():
+            if look.name == f"atlas {table} {view}".strip():
+                seen = look if view == "before" or group == "Before" else closed(look, named.get(table, ()))
+                made.append(Shown(f"atlas_{table}_{group.lower()}", table, seen, title, group, ticked, subset))
 
     for view in [first, *(v for v in VIEW_TITLES if v != first)]:
         group = VIEW_TITLES[view]

@@ -18,6 +18,7 @@ from atlas import geo
 from atlas import render_style as style
 from atlas.export_fields import Field
 from atlas.export_symbols import MM_PER_PX
+from atlas.halted_places import halted_things
 from atlas.render_arcs import arcs
 
 TOLERANCE_DEG = 0.01
@@ -116,14 +117,10 @@ def _nothing() -> pd.DataFrame:
 def backdrop_table(outcome: Any) -> gpd.GeoDataFrame:
     """Return the countries, simplified, and the sea as an area whose outline any projection can bend."""
     countries = outcome.layers.countries
-    halted = {
-        s.split(":")[1].split("@")[0].split("/")[0]
-        for s in outcome.summary["scenario"]["halts"]
-        if s.startswith(("country:", "stage:"))
-    }
+    halted = frozenset(halted_things(outcome)["country"])
     bloc = frozenset(outcome.bloc_countries)
     place = ["halted" if i in halted else "bloc" if i in bloc else "other" for i in countries.index]
-    land = shapely.simplify(countries.geometry.to_numpy(), LAND_TOLERANCE_DEG, preserve_topology=True)
+    land = shapely.coverage_simplify(countries.geometry.to_numpy(), LAND_TOLERANCE_DEG)  # borders stay shared
     lat, lon = np.linspace(-90, 90, 91), np.linspace(-180, 180, 91)
     rim = [
         *((-180.0, y) for y in lat),

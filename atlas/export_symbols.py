@@ -75,7 +75,7 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Mark:
-    """A point symbol: triangle, square, diamond, circle, pentagon, cross or star; `size_mm` is its height.
+    """A point symbol: triangle, square, diamond, circle, pentagon, cross, cross2 (x) or star; `size_mm` is its height.
 
     `fills` are other colours with the condition and the words of each; they do not overlap.
     """

@@ -18,9 +18,9 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from atlas.answer_words import buyer_lines
+from atlas.halted_places import halted_things
 from atlas.render_arcs import arcs, encode, encode_all
 from atlas.render_style import COMMODITIES, STAGES, style_sheet
-from atlas.render_words import halt_specs
 
 Json = dict[str, Any]
 
@@ -364,26 +364,6 @@ def _passages(outcome: Any) -> list[Json]:
             }
         )
     return out
-
-
-def halted_things(outcome: Any) -> dict[str, list[str]]:
-    """Return what the halts name, by kind: ids of countries, facilities, ports, passages, borders."""
-    found: dict[str, set[str]] = {k: set() for k in ("country", "facility", "port", "passage", "border")}
-    table = outcome.layers.facilities
-    for spec in halt_specs(outcome):
-        kind, _, rest = str(spec).partition(":")
-        target = re.split(r"[:@>]", rest, maxsplit=1)[0]
-        plain = target.split("/", 1)[0]
-        if kind in found:
-            found[kind].add(plain)
-        elif kind == "site":
-            found["facility"].update(table.index[table["site"] == plain])
-        elif kind == "operator":
-            found["facility"].update(i for i, ids in table["operator_ids"].items() if plain in ids)
-        elif kind == "stage":
-            stage = target.split("/")[1] if "/" in target else ""
-            found["facility"].update(table.index[(table["country"] == plain) & (table["stage"] == stage)])
-    return {k: sorted(v) for k, v in found.items()}
 
 
 def basemap(layers: Any) -> Json:

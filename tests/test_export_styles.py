@@ -299,3 +299,18 @@ def test_the_backdrop_knows_the_halt_and_the_bloc() -> None:
     assert table.at["DEU", "place"] == "bloc"
     assert table.at["sea", "kind"] == "sea"
     assert table.geometry.is_valid.all()
+
+
+def test_the_project_marks_what_a_halt_names(tmp_path: Path) -> None:
+    shut = small_study().solve(("passage:malacca", "operator:lynas"))
+    export.write_layer(shut, "all", tmp_path / "shut.gpkg", qgis=True)
+    root = project(tmp_path / "shut.qgz")
+    told = {m.findtext("id"): [r.get("filter", "") for r in m.iterfind("renderer-v2/rules/rule") if r.get("label") == "Named in a halt"]
+            for m in root.iter("maplayer")}  # fmt: skip
+    assert told["atlas_passages_change"] == ["\"id\" = 'malacca'"]
+    (lynas,) = told["atlas_facilities_after"]
+    assert set(re.findall(r"'(.*?)'", lynas)) == {"mt-weld", "lynas-kuantan"}
+    assert told["atlas_passages_before"] == told["atlas_ports_change"] == []  # nothing is halted yet; no port is
+    labels = [r.get("filter", "") for m in root.iter("maplayer") if m.findtext("id") == "atlas_passages_change" for r in m.iterfind("labeling/rules/rule")]
+    assert labels[0] == "\"id\" = 'malacca'"
+    assert all("\"id\" <> 'malacca'" in f for f in labels[1:])  # one label each
