@@ -9,7 +9,7 @@ PEERS := $(VENV)/peers
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-all browser check lint types bench network clean
+.PHONY: help setup serve test test-all browser check lint types bench network gallery clean
 
 help:
 	@echo 'make serve     set up and open the atlas on http://$(HOST):$(PORT) (PORT= to change)'
@@ -17,6 +17,7 @@ help:
 	@echo 'make test-all  all tests: slow ones and the browser too'
 	@echo 'make check     lint, types and tests: what CI runs'
 	@echo 'make bench     routing and the model beside their peers; times of all halts, findings, commands; the server under load'
+	@echo 'make gallery   the pictures of docs/gallery and the tables of names in docs/python.md again'
 	@echo 'make network   rebuild layers/network/ from the raw graphs'
 
 # Stamp files: a second call finds them newer than what they came from and installs nothing.
@@ -82,6 +83,7 @@ bench: $(VENV)/.bench $(PEERS)/.made
 	  part $(PEERS)/bin/python -m benchmarks.model peers; \
 	  part $(BIN)/python -m benchmarks.model halts; \
 	  part $(BIN)/python -m benchmarks.findings; \
+	  part $(BIN)/python -m benchmarks.figures; \
 	  part $(BIN)/python -m benchmarks.run; \
 	  part $(BIN)/python -m benchmarks.exports; \
 	  part $(BIN)/python -m benchmarks.web; \
@@ -89,6 +91,10 @@ bench: $(VENV)/.bench $(PEERS)/.made
 
 network: $(VENV)/.build
 	$(BIN)/python -m atlas.build_network
+
+gallery: $(VENV)/.serve
+	$(BIN)/python docs/make_python_reference.py
+	$(BIN)/python docs/gallery/make_gallery.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache

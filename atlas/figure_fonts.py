@@ -77,7 +77,6 @@ def settings() -> dict[str, Any]:
         "text.parse_math": False,
         "text.usetex": False,
         "text.hinting": "none",
-        "text.hinting_factor": 1,
         "axes.unicode_minus": True,
         "lines.scale_dashes": False,
         "hatch.linewidth": 0.5,

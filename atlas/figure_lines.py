@@ -21,13 +21,14 @@ from atlas.figure_frame import Frame
 from atlas.figure_ink import KEPT_MOST_PT, WHITE, Dash, Ink, width_pt
 from atlas.geo import FloatArray
 
+Projected = Callable[[Frame, int, FloatArray], list[FloatArray]]  # frame, arc, degrees -> pieces in metres
 _ToMetres = Callable[[Iterable[FloatArray]], list[FloatArray]]
 
 CHANGED_LEAST_PT = 0.42
 CASING_PT = 0.6  # of white on either side of a band
 CLASSES_PT = (5.0, 2.5, 1.2, 0.6, 0.0)  # bands are drawn class by class, wide ones below
-RATIO = 1.1  # between two steps of width
-OFFSET_STEP_PT = 0.2
+RATIO = 1.2  # between two steps of width
+OFFSET_STEP_PT = 0.3
 ARROW_APART_PT, ARROW_STEP_PT, ARROW_LINE_LEAST_PT = 62.0, 18.0, 10.0
 ARROW_WIDTH_LEAST_PT = 0.75
 
@@ -52,9 +53,15 @@ class _Part:
     way: int
 
 
-def draw(axes: Axes, frame: Frame, strands: Strands, look: Ink, size_pt: tuple[float, float], view: str) -> Drawn:
-    """Draw the strands of a view on axes of so many points; return where the bands lie."""
-    parts = _parts(frame, strands, size_pt, view, look.scale)
+def draw(
+    axes: Axes, frame: Frame, strands: Strands, look: Ink, size_pt: tuple[float, float], view: str,
+    projected: Projected,
+) -> Drawn:  # fmt: skip
+    """Draw the strands of a view on axes of so many points; return where the bands lie.
+
+    `projected` gives an arc's pieces in metres, which panels of the same frame share.
+    """
+    parts = _parts(frame, strands, size_pt, view, look.scale, projected)
     west, south, east, north = frame.window
     scale = np.array([(east - west) / size_pt[0], (north - south) / size_pt[1]])
 
@@ -68,7 +75,7 @@ def draw(axes: Axes, frame: Frame, strands: Strands, look: Ink, size_pt: tuple[f
         if bands:
             axes.add_collection(LineCollection(
                 metres(p.line for p in bands.values()),
-                linewidths=[p.band + 2 * look.pt(CASING_PT) for p in bands.values()],
+                linewidths=[p.band + 2 * min(look.pt(CASING_PT), 0.6 * p.band) for p in bands.values()],
                 colors=WHITE, alpha=0.85, capstyle="butt", joinstyle="round", zorder=2 + 0.1 * step,
             ), autolim=False)  # fmt: skip
         for key in reversed(strands.keys):
@@ -99,19 +106,24 @@ def _collection(lines: list[FloatArray], widths: list[float], colour: str, dash:
 
 
 def _parts(
-    frame: Frame, strands: Strands, size_pt: tuple[float, float], view: str, enlarged: float
-) -> list[_Part]:
+    frame: Frame, strands: Strands, size_pt: tuple[float, float], view: str, enlarged: float,
+    projected: Projected,
+) -> list[_Part]:  # fmt: skip
     """Return every strand with its line in points, its width and where in its band it lies."""
     west, south, east, north = frame.window
     scale = np.array([size_pt[0] / (east - west), size_pt[1] / (north - south)])
     limit = np.array(size_pt)
     parts: list[_Part] = []
-    for arc, rows in strands.table.groupby("arc", sort=True):
-        pieces = [(p - np.array([west, south])) * scale for p in frame.lines(strands.lines[int(arc)])]
+    arcs, names = strands.table["arc"].to_numpy(), strands.table["key"].tolist()
+    all_tonnes, all_headings = strands.table["tonnes"].to_numpy(), strands.table["heading"].to_numpy()
+    bounds = [*np.flatnonzero(np.diff(arcs, prepend=-1)).tolist(), len(arcs)]
+    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        arc = int(arcs[start])
+        pieces = [(p - np.array([west, south])) * scale for p in projected(frame, arc, strands.lines[arc])]
         pieces = [p for p in pieces if (p.max(axis=0) > 0).all() and (p.min(axis=0) < limit).all()]
         if not pieces:
             continue
-        keys, tonnes, heading = rows["key"].tolist(), rows["tonnes"].to_numpy(), rows["heading"].to_numpy()
+        keys, tonnes, heading = names[start:stop], all_tonnes[start:stop], all_headings[start:stop]
         widths = enlarged * strand_widths(keys, tonnes, view)
         band = float(widths.sum())
         forwards = float((heading * tonnes).sum()) >= 0
@@ -144,7 +156,7 @@ def _joined(parts: list[_Part]) -> list[tuple[FloatArray, float]]:
         groups[level, round(p.offset / OFFSET_STEP_PT)].append(np.round(p.line, 2))
     made: list[tuple[FloatArray, float]] = []
     for (level, place), lines in sorted(groups.items()):
-        whole = MultiLineString([LineString(xy) for xy in lines if len(np.unique(xy, axis=0)) > 1])
+        whole = MultiLineString([LineString(xy) for xy in lines if np.ptp(xy, axis=0).any()])
         for line in shapely.get_parts(shapely.line_merge(whole, directed=True)):
             xy = shapely.get_coordinates(line)
             made.append((moved(xy, place * OFFSET_STEP_PT), RATIO**level))

@@ -25,11 +25,12 @@ VIEWS = ("before", "after", "change", "all")
 PANELS = ("before", "after", "change")
 LANDSCAPE_IN, PORTRAIT_IN = (11.69, 8.27), (8.27, 11.69)  # A4
 SIZE_LEAST_IN, SIZE_MOST_IN = 4.0, 40.0
-SCALE_LEAST, SCALE_MOST = 0.62, 1.7  # of type and lines, on paper other than A4
+SCALE_LEAST, SCALE_MOST = 0.78, 1.7  # of type and lines, on paper other than A4
 # All in points of an A4 page.
 MARGIN_PT, GAP_PT = 26.0, 15.0
 TITLE_PT, SENTENCE_PT, FOOT_PT, PANEL_PT = 14.5, 8.2, 5.4, 9.0
-LEGEND_PT, FIGURES_PT = 94.0, 38.0
+LEGEND_PT, FIGURES_PT = 93.0, 43.0
+WORLD_DEG = 240.0  # a box wider than this is a map of the world
 MEASURE_PT = 640.0  # longest line of the sentence under the title
 
 
@@ -105,7 +106,7 @@ class _Page:
         top = self._heading()
         used: dict[str, None] = {}
         gap = self.pt(GAP_PT)
-        foot = self.pt(8.0) + self.pt(6.6) * 4
+        foot = self.pt(6.0) + self.pt(7.5) * 4
         below = self.pt(LEGEND_PT + FIGURES_PT)
         room = (top - foot - below - gap * len(views)) / len(views)
         frame = self._frame(box, projection, room / self.inner)
@@ -128,7 +129,7 @@ class _Page:
         self._foot(text.footer(self.scene.outcome, text.scale_words(frame, wide), self.scene.flows.share_drawn))
 
     def _frame(self, box: list[float] | None, projection: str, aspect: float) -> Frame:
-        if box is not None:
+        if box is not None and (box[2] - box[0]) % 360.0 <= WORLD_DEG and box[2] - box[0] < 360.0:
             return figure_frame.local(box, aspect)
         if projection == "auto":
             flows = self.scene.flows
@@ -149,7 +150,7 @@ class _Page:
         measure = min(self.inner, self.pt(MEASURE_PT))
         for line in text.wrapped(text.standfirst(self.scene.outcome), measure, self._measure(small)):
             write(self.page, self.margin, y + self.pt(2), line, small, colour=SOFT)
-            y -= 1.32 * small
+            y -= 1.4 * small
         return y + self.pt(4)
 
     def _legend(self, y: float, keys: Sequence[str], views: Sequence[str], inset: figure_panel.Rect | None) -> None:
@@ -168,7 +169,7 @@ class _Page:
         blocks.append(lambda x: legend.widths(x, y))
         head = "Facilities, by change" if changed else "Facilities"
         blocks.append(lambda x: legend.stages(x, y, head, sorted(set(found["stage"])), changed))
-        signs = self._signs()
+        signs = self._signs(after=tuple(views) != ("before",))
         if inset is not None and inset[0] > self.wide / 2:
             right = inset[0] - self.pt(10)
             legend.signs(inset[0] + inset[2] + self.pt(12), y, signs)
@@ -187,24 +188,24 @@ class _Page:
         for k, (what, value, beside) in enumerate(figures):
             x = left + k * step
             write(self.page, x, y, what, self.pt(6.4), colour=SOFT)
-            write(self.page, x, y - self.pt(12.5), value, self.pt(12), bold=True)
+            write(self.page, x, y - self.pt(14.6), value, self.pt(12), bold=True)
             for n, line in enumerate(text.wrapped(beside, step - self.pt(8), rest)[:2]):
-                write(self.page, x, y - self.pt(20.5 + 6.8 * n), line, small, colour=SOFT)
+                write(self.page, x, y - self.pt(24.0 + 8.0 * n), line, small, colour=SOFT)
 
     def _foot(self, lines: Sequence[str]) -> None:
         """Write the question, how sure it is, sources and licences."""
-        size, step = self.pt(FOOT_PT), self.pt(6.8)
+        size, step = self.pt(FOOT_PT), self.pt(7.5)
         rows = [r for line in lines for r in text.wrapped(line, self.inner, self._measure(size))]
-        low = self.pt(11.0)
+        low = self.pt(10.0)
         rule = low + step * len(rows) + self.pt(1)
         self.page.plot([self.margin, self.wide - self.margin], [rule] * 2, color=SOFT, linewidth=0.4)
         for k, row in enumerate(rows):
             write(self.page, self.margin, low + step * (len(rows) - 1 - k), row, size, colour=SOFT)
 
-    def _signs(self) -> Signs:
-        things = halted_things(self.scene.outcome)
+    def _signs(self, after: bool) -> Signs:
+        things = halted_things(self.scene.outcome) if after else {}
         return Signs(
-            bloc=self.scene.outcome.bloc, halted_country=bool(things["country"]),
-            halted_point=any(things[k] for k in ("facility", "port", "passage", "border")), passages=True,
+            bloc=self.scene.outcome.bloc, halted_country=bool(things.get("country")),
+            halted_point=any(things.get(k) for k in ("facility", "port", "passage", "border")), passages=True,
             buyers=bool(self.scene.outcome.summary["scenario"].get("buyers")),
         )  # fmt: skip

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import shapely
 
 from atlas import figure_fonts
 from atlas.answer_words import buyer_lines
+from atlas.figure_flows import SMALL_T
 from atlas.figure_frame import Frame
 from atlas.figure_ink import INK, SOFT, Ink
 from atlas.figure_labels import Name
@@ -19,21 +21,30 @@ from atlas.render_style import STAGES
 Where = Callable[[Any], tuple[float, float]]  # degrees -> points of the axes
 FACILITIES_MOST, COUNTRIES_MOST, PASSAGES_MOST = 14, 9, 11
 STORY_LEAST = 0.035  # of a stage's change (or output) that a facility makes, to be named
+CHANGE_LEAST = 0.15  # of a stage's output: what its plants' changes are at least held against
 PASSAGE_LEAST_T = 150.0
 MAIN_COUNTRIES = ("CHN", "USA", "AUS", "BRA", "IND", "RUS", "JPN", "CAN")
 FIRST = 100.0  # weight of what is halted: named before all else
+BEARINGS_MOST = 30  # countries with plants, named for bearings on a map of a part of the world
 SIZES = {"halted": 7.2, "country": 6.9, "facility": 6.1, "passage": 6.1, "quiet": 6.4}
 
 
 def facilities(
-    table: pd.DataFrame, spots: Sequence[Spot], where: Where, view: str, look: Ink, most: int = FACILITIES_MOST
+    table: pd.DataFrame, spots: Sequence[Spot], where: Where, view: str, look: Ink, local: bool
 ) -> list[Name]:
-    """Return names of the facilities that make most of their stage's change, or of its output."""
-    change = (table["halted_t"] - table["baseline_t"]).abs() if view == "change" else table["tonnes"]
-    share = change / change.groupby(table["stage"]).transform("sum").clip(lower=1e-9)
+    """Return names of the facilities that make most of their stage's change, or of its output.
+
+    A map of a part of the world (`local`) compares those it shows, others all. A stage in which hardly anything
+    changes names none.
+    """
     radius = {s.id: s.radius for s in spots}
-    share = share[share.index.isin(list(radius))]
-    chosen = share[share >= STORY_LEAST].sort_values(ascending=False, kind="stable").index[:most]
+    seen = table[table.index.isin(list(radius))] if local else table
+    stages = seen["stage"]
+    told = (seen["halted_t"] - seen["baseline_t"]).abs() if view == "change" else seen["tonnes"]
+    floor = CHANGE_LEAST * seen["tonnes"].groupby(stages).transform("sum")
+    share = told / np.maximum(told.groupby(stages).transform("sum"), np.maximum(floor, 1.0))
+    share = share[(share >= STORY_LEAST) & share.index.isin(list(radius))]
+    chosen = share.sort_values(ascending=False, kind="stable").index[:FACILITIES_MOST]
     names = []
     for fid in chosen:
         row = table.loc[fid]
@@ -119,13 +130,16 @@ def countries(
     """
     outlines = outcome.layers.countries.geometry
     short = outcome.summary["baseline" if view == "before" else "halted"]["shortage_by_country"]
-    worst = sorted((c for c in short if short[c] > 0.5), key=lambda c: (-short[c], c))[:COUNTRIES_MOST]
+    worst = sorted((c for c in short if short[c] > SMALL_T), key=lambda c: (-short[c], c))
+    bearings = [*MAIN_COUNTRIES, *(() if frame.is_world else _busiest(outcome))]
+    asked = dict.fromkeys([*stopped, *worst, *bearings])
+    middles = {c: middle(outlines[c]) for c in asked if c in outlines.index}
+    middles = {c: at for c, at in middles.items() if bool(frame.holds([at])[0])
+               and not (hidden is not None and bool(hidden.holds([at])[0]))}  # fmt: skip
+    worst = [c for c in worst if c in middles][:COUNTRIES_MOST]
     names = []
-    for code in dict.fromkeys([*stopped, *worst, *MAIN_COUNTRIES]):
-        if code not in outlines.index:
-            continue
-        at = middle(outlines[code])
-        if not bool(frame.holds([at])[0]) or (hidden is not None and bool(hidden.holds([at])[0])):
+    for code, at in middles.items():
+        if code not in {*stopped, *worst, *bearings}:
             continue
         text, said = country_name(code, outcome.layers), f"\n{amount(short[code])} t short" if code in worst else ""
         quiet = code not in stopped and code not in worst
@@ -147,6 +161,13 @@ def unprintable(outcome: Any, title: str) -> list[str]:
     names |= {str(r["id"]): str(r.get("name") or r["id"]) for r in scenario.get("facilities", ()) if "id" in r}
     names |= {"title": title, "scenario": str(scenario["name"])}
     return figure_fonts.problems(names)
+
+
+def _busiest(outcome: Any) -> list[str]:
+    """Return countries by the output of their facilities, the largest first."""
+    made = outcome.facilities[["baseline_t", "halted_t"]].max(axis=1)
+    by = made.groupby(outcome.layers.facilities["country"].reindex(made.index)).sum().sort_values(ascending=False)
+    return [str(c) for c in by.index[:BEARINGS_MOST]]
 
 
 def middle(outline: Any) -> tuple[float, float]:

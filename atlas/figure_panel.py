@@ -1,11 +1,12 @@
 """One map of a print figure: ground, flows, places and names, with an inset of East Asia where the world is shown."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 
 from atlas import figure_frame, figure_labels, figure_land, figure_lines, figure_names
@@ -20,6 +21,8 @@ from atlas.render_data import halted_things
 Rect = tuple[float, float, float, float]  # left, low, width, height in points of the page
 INSET_DEG = (103.0, 20.0, 144.0, 45.0)  # East Asia: the plants of China, Korea and Japan
 LARGE_PT = 3.2  # radius from which a symbol must not be written over
+FAR_SHARE = 0.4  # of the map's width
+CAPTION, CAPTION_PT = "East Asia", 6.8
 FRAME_BUSY = 3.0  # how much names keep off the frame of the inset
 
 
@@ -32,6 +35,14 @@ class Scene:
     look: Ink
     ruler: Ruler
     commodities: tuple[str, ...]
+    _pieces: dict[Any, list[Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    def pieces(self, frame: Frame, arc: int, line: Any) -> list[Any]:
+        """Return the pieces of an arc in metres of a frame; panels of one frame share them."""
+        key = (frame.name, frame.lon_0, frame.lat_0, frame.degrees, arc)
+        if key not in self._pieces:
+            self._pieces[key] = frame.lines(line)
+        return self._pieces[key]
 
 
 def draw(figure: Figure, scene: Scene, frame: Frame, view: str, rect: Rect, inset: Rect | None) -> tuple[str, ...]:
@@ -54,6 +65,9 @@ def draw(figure: Figure, scene: Scene, frame: Frame, view: str, rect: Rect, inse
                               linewidth=scene.look.pt(1.2), zorder=9, clip_on=False))  # fmt: skip
     axes.plot(outline[:, 0], outline[:, 1], color=INK, linewidth=scene.look.pt(0.9), zorder=4.2)
     _connect(figure, frame, outline, rect, inset, scene.look)
+    size = scene.look.pt(CAPTION_PT)
+    small.text(0.0, 1.0, f" {CAPTION} ", transform=small.transAxes, fontsize=size, fontweight="bold", color="white",
+               va="top", bbox={"facecolor": INK, "edgecolor": "none", "pad": 0.3 * size}, zorder=9)  # fmt: skip
     return strands.keys
 
 
@@ -96,7 +110,9 @@ def _connect(figure: Figure, frame: Frame, outline: Any, rect: Rect, inset: Rect
     page = overlay(figure, zorder=2)
     top = inset[1] + inset[3]
     ends = ((inset[0], top), (inset[0] + inset[2], top))
-    starts = (at[20], at[40]) if inset[0] > at[20][0] else (at[0], at[20])
+    starts = (at[20], at[40])
+    if abs(inset[0] - at[20][0]) > FAR_SHARE * rect[2]:
+        return  # too far off for lines across the map: the captions join them
     for start, end in zip(starts, ends, strict=True):
         page.plot([start[0], end[0]], [start[1], end[1]], color=INK, linewidth=look.pt(0.5), alpha=0.75)
 
@@ -109,7 +125,7 @@ def _map(
     outcome, look, size = scene.outcome, scene.look, (rect[2], rect[3])
     stopped = halted_things(outcome)["country"] if view != "before" else []  # nothing is halted yet
     figure_land.draw(axes, outcome.layers, frame, look, outcome.bloc_countries, stopped)
-    drawn = figure_lines.draw(axes, frame, strands, look, size, view)
+    drawn = figure_lines.draw(axes, frame, strands, look, size, view, scene.pieces)
     corner_m, scale = np.array(frame.window[:2]), size[0] / (frame.window[2] - frame.window[0])
 
     def where(at: Any) -> tuple[float, float]:
@@ -126,6 +142,9 @@ def _map(
     if covered is not None:
         left, low = covered[0] - rect[0], covered[1] - rect[1]
         room.keep_off((left, low, left + covered[2], low + covered[3]))
+    if frame.degrees == INSET_DEG:
+        wide, tall = scene.ruler.size(CAPTION, FontProperties(size=look.pt(CAPTION_PT), weight="bold"))
+        room.keep_off((0.0, size[1] - 2.2 * tall, 1.4 * wide, size[1]))
     if outline is not None:
         room.busy((outline - corner_m) * scale, np.full(len(outline), FRAME_BUSY))
     room.busy(drawn.points, 0.25 + 0.22 * np.minimum(drawn.widths, 5.0))
@@ -139,8 +158,9 @@ def _map(
     names = figure_names.halted(outcome, [s for s in shown if s in stops], where, view, look, through)
     names += figure_names.buyers(outcome, [s for s in shown if s in buyers], where, view, look)
     names += figure_names.countries(outcome, frame, hidden, where, view, look, stopped)
+    local = not frame.is_world and frame.degrees != INSET_DEG
     plants = [s for s in shown if s in spots and (crowded is None or not bool(crowded.holds([s.at])[0]))]
-    names += figure_names.facilities(table, plants, where, view, look)
+    names += figure_names.facilities(table, plants, where, view, look, local)
     names += figure_names.passages(through, [s for s in shown if s in gates], where, view, look)
     stopped_ids = {s.id for s in stops}
     names = [n for n in names if n.weight >= figure_names.FIRST or n.key not in stopped_ids]

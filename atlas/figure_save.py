@@ -1,9 +1,11 @@
 """A drawn figure as a file: PNG, SVG or PDF, the same bytes for the same figure."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -17,6 +19,7 @@ FORMATS = ("png", "svg", "pdf")
 SUFFIXES = tuple(f".{f}" for f in FORMATS)
 DPI = 200  # of a PNG; an A4 page is then 2,340 pixels wide
 DPI_LEAST, DPI_MOST = 50, 600
+_OUTLINE, _DECIMALS = re.compile(rb' d="[^"]*"'), re.compile(rb"(\.\d\d)\d+")
 SOFTWARE = f"rare-earth atlas {__version__}"
 
 
@@ -30,16 +33,20 @@ def picture(figure: Figure, form: str, dpi: int = DPI) -> bytes:
     checked_dpi(dpi)
     out = io.BytesIO()
     title = str(figure.get_label() or "Map")
+    told: dict[str, Any] = {
+        "png": {"Software": SOFTWARE, "Title": title},
+        "svg": {"Title": title, "Creator": SOFTWARE, "Date": None},
+        "pdf": {"Title": title, "Creator": SOFTWARE, "Producer": "matplotlib", "CreationDate": None, "ModDate": None},
+    }
+    canvas: FigureCanvasBase = {"png": FigureCanvasAgg, "svg": FigureCanvasSVG, "pdf": FigureCanvasPdf}[form](figure)
     with figure_fonts.use():
-        if form == "png":
-            FigureCanvasAgg(figure).print_png(out, metadata=_told(Software=SOFTWARE, Title=title))
-        elif form == "svg":
-            told = _told(Title=title, Creator=SOFTWARE, Date=None)
-            FigureCanvasSVG(figure).print_svg(out, metadata=told)
-        else:
-            told = _told(Title=title, Creator=SOFTWARE, Producer="matplotlib", CreationDate=None, ModDate=None)
-            FigureCanvasPdf(figure).print_pdf(out, metadata=told)
-    return out.getvalue()
+        canvas.print_figure(out, format=form, dpi=dpi if form == "png" else 72, metadata=told[form])
+    return _rounded(out.getvalue()) if form == "svg" else out.getvalue()
+
+
+def _rounded(svg: bytes) -> bytes:
+    """Return an SVG whose outlines have two decimals of a point instead of six: it is half as large."""
+    return _OUTLINE.sub(lambda d: _DECIMALS.sub(rb"\1", d.group()), svg)
 
 
 def checked_dpi(dpi: int) -> int:
@@ -58,10 +65,6 @@ def save(figure: Figure, path: str | Path, dpi: int = DPI) -> Path:
     made = picture(figure, target.suffix.lower().lstrip("."), dpi)
     write_file(target, lambda fresh: _write(fresh, made))
     return target
-
-
-def _told(**metadata: str | None) -> dict[str, Any]:
-    return dict(metadata)
 
 
 def _write(path: Path, made: bytes) -> None:

@@ -15,6 +15,7 @@ from atlas.render_words import differs, halt_specs
 VIEW_WORDS = {"before": "Before", "after": "After", "change": "What changes"}
 UNNAMED = ("", "halts", "scenario", "baseline")
 HALTS_SAID = 3
+CLOSED_KINDS = ("passage", "port", "border")
 MODEL = "Flows are the optimum of a model calibrated to 2024, not observed shipments."
 
 
@@ -54,7 +55,9 @@ def headline(outcome: Any) -> str:
     specs = halt_specs(outcome)
     said = [describe(h, outcome.layers) for h in specs[:HALTS_SAID]]
     rest = f" and {len(specs) - HALTS_SAID} more" if len(specs) > HALTS_SAID else ""
-    what = name or (f"{_joined(said)}{rest} halted" if said else "A changed world")
+    whole = [h.partition(":")[0] in CLOSED_KINDS and "@" not in h and "/" not in h for h in specs]
+    shut = "closed" if all(whole) else "halted"
+    what = name or (f"{_joined(said)}{rest} {shut}" if said else "A changed world")
     what = what[:1].upper() + what[1:]
     if more > 0.5:
         return f"{what}: {amount(more)} t of magnets a year stay short"
