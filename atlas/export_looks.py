@@ -110,8 +110,8 @@ def _facilities(view: str, solved: bool) -> Look:
             Words(All((Is(most_t, ">", 2_000.0), Is(most_t, "<=", 20_000.0))), 14_000_000, "name", size_pt=7.5),
             Words(Some((Is(most_t, "null"), Is(most_t, "<=", 2_000.0))), 5_000_000, "name", size_pt=7.5, colour=SOFT),
         ),
-        columns,
-        "name",
+        order=columns,
+        tip="name",
     )
 
 
@@ -182,8 +182,8 @@ def _ports(view: str, solved: bool) -> Look:
             Words(Some(tuple(Is(c, ">", 10_000.0) for c in columns)), 40_000_000, "name", told, 7.5, SOFT),
             Words(All((used, *(Is(c, "<=", 10_000.0) for c in columns))), 12_000_000, "name", told, 7.0, SOFT),
         ),
-        columns,
-        "name",
+        order=columns,
+        tip="name",
     )
 
 
@@ -339,8 +339,11 @@ def _chokepoint_points() -> Look:
         "production": style.ORANGE,
         "stage": style.BLUE,
     }
-    rules = [
-        Rule(labels[k], Is("kind", "=", k), Mark(shapes[k], colours[k], style.INK, 3.0, 0.2, grow)) for k in shapes
+    costs, free = Is("lost_t", ">", 0.5), Some((Is("lost_t", "null"), Is("lost_t", "<=", 0.5)))
+    rules = [Rule("Costs nothing alone", free, Mark("circle", style.PAPER, SOFT, 1.2, 0.2), from_scale=20_000_000)]
+    rules += [
+        Rule(labels[k], All((Is("kind", "=", k), costs)), Mark(shapes[k], colours[k], style.INK, 3.0, 0.2, grow))
+        for k in shapes
     ]
     return Look(
         "chokepoints",
@@ -349,11 +352,11 @@ def _chokepoint_points() -> Look:
         "point",
         (*rules, *_size_samples(grow)),
         (
-            Words(Is("rank", "<=", 15.0), 200_000_000, "name", ("lost_t",)),
-            Words(Is("rank", ">", 15.0), 15_000_000, "name", ("lost_t",), 7.0),
+            Words(All((Is("rank", "<=", 15.0), costs)), 200_000_000, "name", ("lost_t",)),
+            Words(All((Is("rank", ">", 15.0), costs)), 15_000_000, "name", ("lost_t",), 7.0),
         ),
-        ("lost_t",),
-        "name",
+        order=("lost_t",),
+        tip="name",
     )
 
 

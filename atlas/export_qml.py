@@ -131,19 +131,24 @@ def alias(column: str, fields: Mapping[str, Field]) -> str:
     field = fields.get(column)
     if field is None:
         return ""
-    return f"{field.alias} ({field.unit})" if field.unit and field.unit not in field.alias else field.alias
+    told = not field.unit or field.unit.lower() in field.alias.lower()
+    return field.alias if told else f"{field.alias} ({field.unit})"
 
 
 def _tip(look: Look, columns: list[str], fields: Mapping[str, Field]) -> Element:
     """Return what a layer says where the pointer rests: its first columns that are not empty."""
     made = ET.Element("mapTip")
-    rows = "".join(_tip_row(c, alias(c, fields) or c) for c in [c for c in columns if c not in HIDDEN][:14])
+    told = [c for c in columns if c not in HIDDEN and c != look.tip][:14]
+    rows = "".join(_tip_row(c, alias(c, fields) or c, c in fields and fields[c].type == "float") for c in told)
     made.text = f'<b>[% "{look.tip}" %]</b><table>{rows}</table>'
     return made
 
 
-def _tip_row(column: str, heading: str) -> str:
-    cells = f"'<tr><td>{heading.replace(chr(39), chr(39) * 2)}</td><td>' || \"{column}\" || '</td></tr>'"
+def _tip_row(column: str, heading: str, number: bool) -> str:
+    value = f'"{column}"'
+    if number:
+        value = f"format_number({value}, if(abs({value}) < 100, 2, 0))"
+    cells = f"'<tr><td>{heading.replace(chr(39), chr(39) * 2)}</td><td>' || {value} || '</td></tr>'"
     return f"[% if(coalesce(to_string(\"{column}\"), '') = '', '', {cells}) %]"
 
 

@@ -5,7 +5,7 @@ SLD as classes.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from atlas import render_style as style
 
@@ -145,6 +145,7 @@ class Look:
     geometry: str
     rules: tuple[Rule, ...]
     words: tuple[Words, ...] = ()
+    _: KW_ONLY
     order: tuple[str, ...] = ()
     rank: str = ""
     cased: bool = False

@@ -23,7 +23,7 @@ from atlas.export_fields import EXPORTED, fields_of
 from atlas.export_looks import looks
 from atlas.export_qgis import about, project_text
 from atlas.export_qml import HIDDEN, alias, qml_text
-from atlas.export_qml_symbols import expression, tonnes_expression
+from atlas.export_qml_symbols import amount, expression, tonnes_expression
 from atlas.export_sld import CLASSES, OGC, SE, sld_text
 from atlas.export_symbols import All, Is, Some, hexed
 
@@ -78,6 +78,17 @@ def test_looks_need_no_columns_that_a_layer_has_not() -> None:
     for layer, look in every_look():
         assert used(look, columns()[layer]), look.name
         assert used(look, columns()[layer]) <= set(columns()[layer]), look.name
+
+
+def test_places_are_named_and_the_largest_lie_below() -> None:
+    for layer in ("facilities", "ports", "chokepoints"):
+        for look in looks(layer, columns()[layer]):
+            qml = ET.fromstring(qml_text(look, columns()[layer], {}).split("\n", 1)[1])
+            assert qml.findtext("previewExpression") == '"name"'
+            if look.geometry == "point":
+                (order,) = qml.iter("orderByClause")
+                assert (order.get("asc"), order.text) == ("0", amount(look.order))
+                assert "_t" in (order.text or "")
 
 
 def test_layers_without_results_are_drawn_as_well() -> None:
