@@ -45,13 +45,14 @@ BOOKMARKS = {
 class About:
     """What a project says of itself: title, sentence, halts, whose data.
 
-    `named` are the ids of places that the halts name, by table.
+    `named` are the ids of places that the halts name, by table; `changed` says whether any lane differs.
     """
 
     title: str
     sentence: str
     halts: tuple[str, ...]
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    changed: bool = True
     attribution: str = ATTRIBUTION
     licence: str = LICENCE
 
@@ -90,7 +91,7 @@ def about(outcome: Any) -> About:
     short = title if len(title) < 90 else f"Rare-earth flows under {len(halts)} halts"
     found = halted_things(outcome)
     named = {t: tuple(found[k]) for t, k in (("facilities", "facility"), ("ports", "port"), ("passages", "passage"))}
-    return About(short, outcome.sentence, halts, named)
+    return About(short, outcome.sentence, halts, named, bool((outcome.changes["kind"] != "kept").any()))
 
 
 def write_project(package: Path, path: Path, said: About, schema: Schema) -> None:
@@ -123,7 +124,7 @@ def project_text(package: Path, name: str, said: About, schema: Schema) -> str:
     with closing(sqlite3.connect(f"file:{package}?mode=ro", uri=True)) as file:
         kinds = dict(file.execute("SELECT table_name, geometry_type_name FROM gpkg_geometry_columns").fetchall())
         columns = {t: table_columns(file, t) for t in kinds}
-    first = "change" if said.halts else "before"
+    first = "change" if said.changed else "before"
     shown = project_layers(columns, first, said.named)
     root = ET.Element("qgis", {"projectname": said.title, "version": QGIS_VERSION})
     ET.SubElement(root, "homePath", {"path": ""})
