@@ -24,26 +24,33 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from atlas.chain import Chain as Elements
 from atlas.errors import UnknownName, nearest
 from atlas.model import Programme
 from atlas.solver import LinearProgramme
-from atlas.world import ELEMENTS, RECIPE_KEYS, World, recipe_key, recipe_of
+from atlas.world import World, recipe_of
 
 # The first stage that must be allied, for the magnets to count.
 SINCE: tuple[str, ...] = ("mine", "separation", "metal", "magnet")
-ELEMENT_CHOICES: tuple[str, ...] = ("all", *RECIPE_KEYS)
 
 
-def element_keys(element: str) -> tuple[str, ...]:
-    """Return the metals of RECIPE_KEYS that `all` or one name stands for; raises UnknownName.
+def element_choices(elements: Elements) -> tuple[str, ...]:
+    """Return what may be asked for: `all`, or one metal as recipes count it."""
+    return ("all", *elements.keys)
+
+
+def element_keys(element: str, elements: Elements) -> tuple[str, ...]:
+    """Return the metals of recipes that `all` or one name stands for; raises UnknownName.
 
     Nd and Pr are bought and blended as one, so either alone is refused.
     """
-    found = {c.lower(): c for c in ELEMENT_CHOICES}.get(element.lower())
+    choices = element_choices(elements)
+    found = {c.lower(): c for c in choices}.get(element.lower())
     if found is None:
-        near = ["NdPr"] if element.lower() in ("nd", "pr") else nearest(element, ELEMENT_CHOICES)
-        raise UnknownName("element", element, near or list(ELEMENT_CHOICES))
-    return RECIPE_KEYS if found == "all" else (found,)
+        paired = element.lower() in {e.lower() for e in elements.pair}
+        near = [elements.pair_name] if paired else nearest(element, choices)
+        raise UnknownName("element", element, near or list(choices))
+    return elements.keys if found == "all" else (found,)
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,7 @@ def _ore(world: World, rows: _Rows, inside: np.ndarray, bloc: frozenset[str], ke
         mine, to = str(lanes["mine"].iat[n]), str(lanes["to_id"].iat[n])
         if u.at[mine, "country"] not in bloc or u.at[to, "product"] == "carbonate":
             continue
-        for e in _elements(keys):
+        for e in _elements(world, keys):
             if u.at[mine, e]:
                 rows.on_lanes.append((rows.row("allied_unit", to, e), n, recovery * float(u.at[mine, e])))
 
@@ -153,10 +160,10 @@ def _oxide_and_metal(world: World, rows: _Rows, inside: np.ndarray, keys: Sequen
     """
     lanes, u = world.lanes, world.units
     stage, product = u["stage"].to_dict(), u["product"].to_dict()
-    metal_yield = dict(zip(ELEMENTS, world.metal_yield, strict=True))
-    metal_per_oxide = dict(zip(ELEMENTS, world.metal_per_oxide, strict=True))
+    metal_yield = dict(zip(world.elements, world.metal_yield, strict=True))
+    metal_per_oxide = dict(zip(world.elements, world.metal_per_oxide, strict=True))
     goods = ["metal"] if since == "metal" else ["oxide", "metal"]
-    wanted = inside & lanes["element"].isin(_elements(keys)).to_numpy()
+    wanted = inside & lanes["element"].isin(_elements(world, keys)).to_numpy()
     for n in np.flatnonzero(wanted & lanes["commodity"].isin(goods).to_numpy()).tolist():
         lane = lanes.iloc[n]
         e, a, b = str(lane["element"]), str(lane["from_id"]), str(lane["to_id"])
@@ -170,7 +177,7 @@ def _oxide_and_metal(world: World, rows: _Rows, inside: np.ndarray, keys: Sequen
         if not origin and not (since == "metal" and product[a] == "metal"):
             rows.on_allied.append((rows.row("allied_unit", a, e), c, -out))
         if stage[b] == "magnet":
-            key = recipe_key(e)
+            key = world.chain.key(e)
             rows.on_allied.append((rows.row("allied_plant", b, key), c, content_share(world, b)))
             if product[b] != "bonded" and since == "mine":
                 rows.on_allied.append((rows.row("allied_swarf", b, key), c, _swarf_share(world, b, key)))
@@ -183,7 +190,7 @@ def _swarf_share(world: World, plant: str, key: str) -> float:
     """Return the oxide of `key` in a plant's swarf per tonne of that metal taken in: the least over its grades."""
     found = [
         world.recipes.at[("sintered", g), "swarf_reo_t"]
-        * world.scrap_mix.loc[g, list(_elements([key]))].sum()
+        * world.scrap_mix.loc[g, list(_elements(world, [key]))].sum()
         / world.recipes.at[("sintered", g), key]
         for g in world.units.at[plant, "grades"]
         if world.recipes.at[("sintered", g), key] > 0
@@ -199,7 +206,7 @@ def _scrap(world: World, rows: _Rows, inside: np.ndarray, keys: Sequence[str]) -
     for n in np.flatnonzero(inside & (lanes["commodity"] == "scrap").to_numpy()).tolist():
         a, b, g = (str(lanes[c].iat[n]) for c in ("from_id", "to_id", "grade"))
         for key in keys:
-            elements = _elements([key])
+            elements = _elements(world, [key])
             part = mix.loc[g, list(elements)]
             whole = float(part.sum())
             if not whole:
@@ -282,6 +289,6 @@ def _most(lp: LinearProgramme) -> float:
     return 10.0 * float(finite.max(initial=1.0))
 
 
-def _elements(keys: Sequence[str]) -> tuple[str, ...]:
+def _elements(world: World, keys: Sequence[str]) -> tuple[str, ...]:
     """Return the elements of metals as recipes count them."""
-    return tuple(e for e in ELEMENTS if recipe_key(e) in keys)
+    return tuple(e for e in world.elements if world.chain.key(e) in keys)

@@ -4,7 +4,6 @@ Nothing here knows the model. The closing rows (to `surplus`, `stock` and `loss`
 must be just what its yield says, so a model with wrong yields does not pass by calling the difference a loss.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,12 +11,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from atlas.chain import chain_of
 from atlas.layers import Layers
 
 ENDS = ("surplus", "stock", "loss")
 BASE_YEAR = 2024
-# A plant whose row names no elements makes these; later ones (Sm) only where a row says so.
-USUAL = ("Nd", "Pr", "Dy", "Tb")
 # Flows below a gram or so are not written; a unit has few hundred of them.
 LEAST_T = 1e-4
 # What each kind of unit makes, as stock of its own that it may sell on.
@@ -36,9 +34,8 @@ class Chemistry:
     @cached_property
     def elements(self) -> tuple[str, ...]:
         """The elements of mines' baskets, as the facility layer has them."""
-        found = (re.fullmatch(r"([a-z]{1,2})_share", str(c)) for c in self.layers.facilities.columns)
-        names = [m.group(1) for m in found if m]
-        return tuple(n.title() for n in names if f"metal_per_oxide_{n}" in self.layers.parameters.index)
+        chain, columns = chain_of(self.layers), self.layers.facilities.columns
+        return tuple(e for e in chain.elements if chain.basket_column(e) in columns)
 
     @cached_property
     def per_oxide(self) -> dict[str, float]:
@@ -49,16 +46,14 @@ class Chemistry:
     def metal_yield(self) -> dict[str, float]:
         """Part of an element in oxide that becomes metal, where the layers say it."""
         p = self.layers.parameters
-        names = {e: ("metal_yield_ndpr" if e in ("Nd", "Pr") else "metal_yield_dytb") for e in USUAL}
-        names |= {e: f"metal_yield_{e.lower()}" for e in self.elements if e not in names}
+        names = {e: chain_of(self.layers).yield_name(e) for e in self.elements}
         return {e: float(p[names[e]]) for e in self.elements if names[e] in p.index}
 
     @cached_property
     def keys(self) -> dict[str, tuple[str, ...]]:
         """What recipes are made of -> its elements: NdPr, Dy, Tb and so on."""
-        found = (re.fullmatch(r"([a-z]+)_t_per_t", str(c)) for c in self.layers.grades.columns)
-        names = [m.group(1) for m in found if m]
-        return {("NdPr" if n == "ndpr" else n.title()): ("Nd", "Pr") if n == "ndpr" else (n.title(),) for n in names}
+        chain, columns = chain_of(self.layers), self.layers.grades.columns
+        return {k: chain.of(k) for k in chain.keys if chain.recipe_column(k) in columns}
 
     @cached_property
     def content(self) -> dict[tuple[str, str], float]:
@@ -74,8 +69,8 @@ class Chemistry:
 
     @cached_property
     def pr(self) -> float:
-        """Part of Pr in the NdPr of swarf."""
-        return float(self.layers.parameters["swarf_pr_in_ndpr"])
+        """Part of the second element of the pair in swarf: of Pr in NdPr."""
+        return float(self.layers.parameters[chain_of(self.layers).pair_usual])
 
     def blanks(self, product: str) -> float:
         """Return tonnes of blank for a tonne of finished magnets; bonded ones are pressed to shape."""
@@ -83,7 +78,8 @@ class Chemistry:
 
     def swarf(self, product: str, grade: str) -> dict[str, float]:
         """Return tonnes of oxide of each element in the swarf of a tonne of finished magnets."""
-        part = {"Nd": 1 - self.pr, "Pr": self.pr}
+        pair = chain_of(self.layers).pair
+        part = dict(zip(pair, (1 - self.pr, self.pr), strict=True)) if pair else {}
         waste = self.blanks(product) - 1
         return {
             e: waste * self.content.get((grade, k), 0.0) * part.get(e, 1.0) / self.per_oxide[e]
@@ -312,7 +308,7 @@ class _Book:
         scale = max(came, made)
         yield e, came - made - lost, scale
         # An element that a plant does not make is lost whole.
-        due = share * came if e in (self.made[i] or USUAL) else 0.0
+        due = share * came if e in (self.made[i] or chain_of(self.chemistry.layers).usual) else 0.0
         yield f"{e} recovered (by a yield of {share:g})", made - due, scale
 
     def _magnet(self, i: str, product: str) -> Iterable[tuple[str, float, float]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from atlas.chain import chain_of
 from atlas.errors import BadInput
 from atlas.outcome import Outcome, Solved, solved
 from atlas.readback import Reading, read
@@ -19,7 +20,6 @@ from atlas.solving import State, solve_halted, solve_open
 from atlas.study import Study
 from atlas.summary import state_summary
 from atlas.trace import trace
-from atlas.world import ELEMENTS
 
 Progress = Callable[[int, int, str], None]
 ORIGIN = "CHN"
@@ -175,7 +175,7 @@ def _outcome(study: Study, asked: Scenario, base: Solved, bloc: str) -> Outcome:
 def _upstream(outcome: Outcome, i: str) -> dict[str, dict[str, dict[str, float]]]:
     """Return shares by country for each stage behind a buyer, of all elements and of each it holds."""
     whole = trace(outcome, i, "all", "up")
-    held = [e for e in ELEMENTS if whole.content_t.get(e, 0.0) > 0]
+    held = [e for e in chain_of(outcome.layers).elements if whole.content_t.get(e, 0.0) > 0]
     found = {"all": whole} | {e: trace(outcome, i, e, "up") for e in held}
     return {
         e: {s: {c: float(v) for c, v in t.upstream[s].by_country.items()} for s in UPSTREAM if s in t.upstream}

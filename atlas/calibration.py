@@ -27,7 +27,7 @@ def target_mask(world: World, target: pd.Series, blocs: Mapping[str, frozenset[s
     lanes = world.lanes
     mask = lanes["commodity"] == target["commodity"]
     if target["element"]:
-        mask &= lanes["element"].isin(["Nd", "Pr"] if target["element"] == "NdPr" else [target["element"]])
+        mask &= lanes["element"].isin(world.chain.of(str(target["element"])))
     if target["facility"]:
         return (mask & (lanes["from_id"] == target["facility"])).to_numpy(dtype=bool)
     mask &= lanes["from_country"] != lanes["to_country"]

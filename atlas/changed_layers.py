@@ -8,6 +8,7 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
+from atlas.chain import chain_of
 from atlas.errors import BadInput, nearest
 from atlas.geo import CRS
 from atlas.layer_check import check_layers
@@ -79,7 +80,7 @@ def _facilities(layers: Layers, scenario: Scenario) -> gpd.GeoDataFrame:
         raise BadInput(problems)
     typed, findings = check_table("facilities", raw.sort_index().reset_index(drop=True), layers.schema)
     tables = {name: layers.table(name).reset_index() for name in layers.schema.layers} | {"facilities": typed}
-    findings += [f for f in check_layers(tables, layers.schema) if f.layer == "facilities"]
+    findings += [f for f in check_layers(tables, layers.schema, chain_of(layers)) if f.layer == "facilities"]
     if findings:
         raise BadInput([f"scenario facility: {f.text}" for f in findings])
     frame = typed.set_index("id").sort_index()

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from atlas.readback import Reading
-from atlas.world import ELEMENTS, World
+from atlas.world import World
 
 # id -> sign in the column's sum, what the line says; `=` lines are sums of those above, `of` lines explain one.
 LINES: dict[str, tuple[str, str]] = {
@@ -75,7 +75,7 @@ class Closure:
 
 def closure(world: World, r: Reading) -> Closure:
     """Return the closure table of a state by element, in tonnes of contained oxide."""
-    oxide_per_metal = pd.Series(1 / world.metal_per_oxide, index=list(ELEMENTS))
+    oxide_per_metal = pd.Series(1 / world.metal_per_oxide, index=list(world.elements))
     moved = _Moves(world, r.lanes, oxide_per_metal)
     ended = _Ends(world, r.flows, oxide_per_metal)
     lines: dict[str, pd.Series] = {}
@@ -113,13 +113,9 @@ def closure(world: World, r: Reading) -> Closure:
         "magnet making": lines["metal_to_magnets"] - taken,
         "swarf": lines["swarf"] - lines["swarf_recycled"] - lines["swarf_lost"],
     }  # fmt: skip
-    table = pd.DataFrame({i: lines[i] for i in LINES}).T.reindex(columns=list(ELEMENTS))
-    return Closure(table, pd.DataFrame(steps).T.reindex(columns=list(ELEMENTS)), _need_share(world, r, table, taken))
-
-
-def elements_of(key: str) -> tuple[str, ...]:
-    """Return the elements that a recipe's column covers: NdPr is Nd and Pr."""
-    return ("Nd", "Pr") if key == "NdPr" else (key,)
+    table = pd.DataFrame({i: lines[i] for i in LINES}).T.reindex(columns=list(world.elements))
+    by_step = pd.DataFrame(steps).T.reindex(columns=list(world.elements))
+    return Closure(table, by_step, _need_share(world, r, table, taken))
 
 
 class _Moves:
@@ -127,15 +123,15 @@ class _Moves:
 
     def __init__(self, world: World, lanes: pd.DataFrame, oxide_per_metal: pd.Series) -> None:
         commodity = lanes["commodity"].to_numpy(dtype=object)
-        part = np.zeros((len(lanes), len(ELEMENTS)))
+        part = np.zeros((len(lanes), len(world.elements)))
         ore, scrap = commodity == "concentrate", commodity == "scrap"
-        part[ore] = world.units.loc[lanes.loc[ore, "mine"], list(ELEMENTS)].to_numpy(dtype=float)
-        part[scrap] = world.scrap_mix.loc[lanes.loc[scrap, "grade"], list(ELEMENTS)].to_numpy(dtype=float)
+        part[ore] = world.units.loc[lanes.loc[ore, "mine"], list(world.elements)].to_numpy(dtype=float)
+        part[scrap] = world.scrap_mix.loc[lanes.loc[scrap, "grade"], list(world.elements)].to_numpy(dtype=float)
         form = np.where(commodity == "metal", 1.0, 0.0)
-        for k, e in enumerate(ELEMENTS):
+        for k, e in enumerate(world.elements):
             own = (lanes["element"] == e).to_numpy() & np.isin(commodity, ("oxide", "metal"))
             part[own, k] = np.where(form[own] > 0, oxide_per_metal[e], 1.0)
-        self.oxide = pd.DataFrame(part * lanes["t"].to_numpy()[:, None], columns=list(ELEMENTS))
+        self.oxide = pd.DataFrame(part * lanes["t"].to_numpy()[:, None], columns=list(world.elements))
         self.commodity = pd.Series(commodity)
         self.from_id, self.to_id = (lanes[c].reset_index(drop=True) for c in ("from_id", "to_id"))
         u = world.units
@@ -164,6 +160,7 @@ class _Ends:
     """The closing rows of flows - surplus, stock, loss - with their contained oxide."""
 
     def __init__(self, world: World, flows: pd.DataFrame, oxide_per_metal: pd.Series) -> None:
+        self.elements = list(world.elements)
         f = flows[flows["to_id"].isin(["surplus", "stock", "loss"])]
         ratio = f["element"].map(oxide_per_metal).where(f["commodity"] == "metal", 1.0)
         self.rows = pd.DataFrame(
@@ -179,7 +176,7 @@ class _Ends:
     def total(self, end: str, stage: str | None = None) -> pd.Series:
         """Return contained oxide by element that ends so, at a stage or at all."""
         rows = self.rows[(self.rows["end"] == end) & ((self.rows["stage"] == stage) if stage else True)]
-        return rows.groupby("element")["t"].sum().reindex(list(ELEMENTS)).fillna(0.0)
+        return rows.groupby("element")["t"].sum().reindex(self.elements).fillna(0.0)
 
     def by_unit(self, end: str, stage: str) -> pd.DataFrame:
         """Return contained oxide by unit (rows) and element that ends so at a stage."""
@@ -194,7 +191,7 @@ def _recovered(moved: _Moves, ended: _Ends) -> dict[str, pd.Series]:
     out = [moved.by("from_id", moved.mask(c, start="recycling")) for c in ("oxide", "metal")]
     out.append(ended.by_unit("surplus", "recycling"))
     units = sorted({str(i) for x in (swarf, old, *out) for i in x.index})
-    swarf, old, *out = (x.reindex(index=units, columns=list(ELEMENTS)).fillna(0.0) for x in (swarf, old, *out))
+    swarf, old, *out = (x.reindex(index=units, columns=moved.oxide.columns).fillna(0.0) for x in (swarf, old, *out))
     made = sum(out[1:], out[0])
     whole = (swarf + old).where(lambda x: x > 0)
     part = (swarf / whole).fillna(0.0)
@@ -207,18 +204,18 @@ def _made(world: World, make: pd.Series, moved: _Moves) -> tuple[pd.Series, pd.S
     m.columns = ["unit", "grade", "t"]
     recipe = magnet_recipes(world, m["unit"].map(world.units["product"]), m["grade"])
     metal_in = moved.by("to_id", moved.mask("metal", end="magnet")).reindex(m["unit"]).fillna(0.0)
-    per_oxide = pd.Series(world.metal_per_oxide, index=list(ELEMENTS))
-    taken = pd.DataFrame(0.0, index=m.index, columns=list(ELEMENTS))
+    per_oxide = pd.Series(world.metal_per_oxide, index=list(world.elements))
+    taken = pd.DataFrame(0.0, index=m.index, columns=list(world.elements))
     for key in recipe.columns.drop("swarf_reo_t"):
-        own = [e for e in elements_of(key) if e in taken]
+        own = [e for e in world.chain.of(str(key)) if e in taken]
         # What a plant takes of NdPr is Nd and Pr as they came in; its recipe names only their sum.
         came = metal_in[own].to_numpy() * per_oxide[own].to_numpy()
         part = came / np.maximum(came.sum(axis=1, keepdims=True), 1e-12)
         used = (m["t"] * recipe[key]).to_numpy()[:, None] * part
         taken[own] += used / per_oxide[own].to_numpy()
-    mix = world.scrap_mix.loc[m["grade"], list(ELEMENTS)].to_numpy(dtype=float)
+    mix = world.scrap_mix.loc[m["grade"], list(world.elements)].to_numpy(dtype=float)
     swarf = mix * (m["t"] * recipe["swarf_reo_t"]).to_numpy()[:, None]
-    return taken.sum(), pd.DataFrame(swarf, columns=list(ELEMENTS)).sum()
+    return taken.sum(), pd.DataFrame(swarf, columns=list(world.elements)).sum()
 
 
 def magnet_recipes(world: World, product: pd.Series, grade: pd.Series) -> pd.DataFrame:
@@ -237,8 +234,8 @@ def _need_share(world: World, r: Reading, table: pd.DataFrame, taken: pd.Series)
     oxide = table.loc["oxide_to_metal"] + table.loc["surplus"]
     supply = oxide * (1 - loss) + table.loc["powder_in"]
     share = {}
-    for e in ("Dy", "Tb"):
+    for e in (e for e in world.elements if e not in (*world.chain.pair, *world.chain.not_recycled)):
         missing = float((short["short_t"].reset_index(drop=True) * any_product[e]).sum())
-        need = float(taken[e]) + missing / float(world.metal_per_oxide[ELEMENTS.index(e)])
+        need = float(taken[e]) + missing / float(world.metal_per_oxide[world.elements.index(e)])
         share[e] = need / float(supply[e]) if supply[e] > 0 else 0.0
     return pd.Series(share)

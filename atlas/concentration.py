@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from atlas.chain import Chain, chain_of
 from atlas.errors import UnknownName, nearest
 from atlas.halt_words import describe
 from atlas.layers import Layers
@@ -15,12 +16,10 @@ from atlas.outcome import Solved
 from atlas.published import Figures
 from atlas.readback import Reading
 from atlas.validation import compare
-from atlas.world import CALIBRATED_YEAR, ELEMENTS, RECIPE_KEYS, STAGES, World, recipe_key, recipe_of
+from atlas.world import CALIBRATED_YEAR, STAGES, World, recipe_of
 
 # What an element may be: all in the stage's own unit, the magnet elements together, one of a recipe.
 ALL, MAGNETS = "all", "magnets"
-KEYS: tuple[str, ...] = (ALL, MAGNETS, *RECIPE_KEYS)
-NDFEB_KEYS: tuple[str, ...] = ("NdPr", "Dy", "Tb")
 TOP = 3
 UNITS = {"mine": "t REO", "separation": "t oxide", "metal": "t metal", "magnet": "t magnets", "recycling": "t REO"}
 CONTAINED = {
@@ -31,6 +30,16 @@ MEASURE_WORDS = {
     "top1": "largest country", "top3": "three largest countries", "hhi": "HHI of countries",
     "n_minus_1": "supply left without the largest, of demand",
 }  # fmt: skip
+
+
+def keys_of(chain: Chain) -> tuple[str, ...]:
+    """Return what an element may be: all, the usual elements together where that is fewer, each metal of recipes."""
+    return (ALL, MAGNETS, *chain.keys) if usual_keys(chain) != chain.keys else (ALL, *chain.keys)
+
+
+def usual_keys(chain: Chain) -> tuple[str, ...]:
+    """Return the metals, as recipes count them, that a plant makes whose row names none."""
+    return tuple(dict.fromkeys(chain.key(e) for e in chain.usual))
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,7 @@ class Report:
 
 
 def _what(r: Concentration) -> str:
-    return f"{_word(r.stage)} of {r.element}" if r.element in RECIPE_KEYS else _word(r.stage)
+    return f"{_word(r.stage)} of {r.element}" if r.element not in (ALL, MAGNETS) else _word(r.stage)
 
 
 def _word(stage: str) -> str:
@@ -168,7 +177,7 @@ def _places(rows: Sequence[Concentration]) -> str:
     """Return stages with their elements, each stage once: "separation of Dy and Tb"."""
     said = []
     for stage in dict.fromkeys(r.stage for r in rows):
-        elements = [r.element for r in rows if r.stage == stage and r.element in RECIPE_KEYS]
+        elements = [r.element for r in rows if r.stage == stage and r.element not in (ALL, MAGNETS)]
         several = f"{', '.join(elements[:-1])} and {elements[-1]}" if len(elements) > 1 else "".join(elements)
         said.append(_word(stage) + (f" of {several}" if several else ""))
     return ", ".join(said)
@@ -181,17 +190,18 @@ def _plain(value: float) -> float | None:
 def concentration(study: Any, halts: Sequence[str] = (), scenario: Any = None, element: str = "") -> Report:
     """Return the concentration of the baseline, or of the state under halts or a scenario.
 
-    `element` is one of KEYS, empty for all of them. Raises UnknownName, BadInput, SolverFailure.
+    `element` is one of `keys_of`, empty for all of them. Raises UnknownName, BadInput, SolverFailure.
     """
-    if element and element not in KEYS:
-        raise UnknownName("element", element, nearest(element, KEYS) or KEYS)
+    known = keys_of(chain_of(getattr(study, "layers", None)))
+    if element and element not in known:
+        raise UnknownName("element", element, nearest(element, known) or known)
     question = study.question(halts, scenario)
     solved: Solved = study.baseline if question.is_baseline else study.solve(scenario=question).halted
-    keys = (element,) if element else KEYS
+    keys = (element,) if element else known
     rows = measures(solved.world, solved.reading, keys)
     published = []
     if question.is_baseline and study.year == CALIBRATED_YEAR:
-        everything = rows if not element else measures(solved.world, solved.reading, KEYS)
+        everything = rows if not element else measures(solved.world, solved.reading, known)
         chosen = {(r.stage, r.element) for r in rows}
         published = [p for p in _beside(study, everything) if (p.stage, p.element) in chosen]
     layers = study.layers
@@ -202,12 +212,15 @@ def concentration(study: Any, halts: Sequence[str] = (), scenario: Any = None, e
     return Report(question.specs, f"{what} halted" if what else "", rows, tuple(published), said)
 
 
-def measures(world: World, reading: Reading, keys: Sequence[str] = KEYS) -> tuple[Concentration, ...]:
-    """Return the concentration of a state by stage and key; a key that no stage makes any of is left out."""
+def measures(world: World, reading: Reading, keys: Sequence[str] = ()) -> tuple[Concentration, ...]:
+    """Return the concentration of a state by stage and key; a key that no stage makes any of is left out.
+
+    No keys mean all of them.
+    """
     made, asked = made_by_unit(world, reading), demand_of_stages(world, reading)
     operators = world.units["operator_ids"].to_dict()
     rows = []
-    for key in keys:
+    for key in keys or keys_of(world.chain):
         for stage in STAGES:
             t = made[(made["stage"] == stage) & (made["key"] == key)].set_index("id")["t"]
             t = t[t > 1e-6]
@@ -252,8 +265,8 @@ def made_by_unit(world: World, reading: Reading) -> pd.DataFrame:
         whole = drawn.groupby("from_id")["t"].sum() if stage == "separation" else output.reindex(ids)
         rows += [(stage, ALL, i, t) for i, t in whole.items()]
     mines = u.index[u["stage"] == "mine"]
-    for e in ELEMENTS:
-        rows += [("mine", recipe_key(e), i, float(output[i]) * float(u.at[i, e])) for i in mines]
+    for e in world.elements:
+        rows += [("mine", world.chain.key(e), i, float(output[i]) * float(u.at[i, e])) for i in mines]
         for stage, commodity, product in (
             ("separation", "oxide", "oxide"), ("metal", "metal", "metal"), ("recycling", "oxide", "oxide"),
         ):  # fmt: skip
@@ -263,12 +276,12 @@ def made_by_unit(world: World, reading: Reading) -> pd.DataFrame:
             if stage == "metal":
                 kept = reading.other[(reading.other["kind"] == "stock") & (reading.other["key"] == e)]
                 t = t.add(kept.groupby("unit")["t"].sum(), fill_value=0.0)
-            rows += [(stage, recipe_key(e), i, v) for i, v in t.items()]
+            rows += [(stage, world.chain.key(e), i, v) for i, v in t.items()]
     for (i, g), t in reading.make.items():
         content = world.recipes.loc[(recipe_of(str(u.at[i, "product"])), g)]
-        rows += [("magnet", k, i, float(t) * float(content[k])) for k in RECIPE_KEYS]
+        rows += [("magnet", k, i, float(t) * float(content[k])) for k in world.recipe_keys]
     made = pd.DataFrame(rows, columns=["stage", "key", "id", "t"])
-    both = made[made["key"].isin(NDFEB_KEYS)].assign(key=MAGNETS)
+    both = made[made["key"].isin(usual_keys(world.chain))].assign(key=MAGNETS)
     return pd.concat([made, both]).groupby(["stage", "key", "id"], as_index=False)["t"].sum()
 
 
@@ -288,26 +301,26 @@ def demand_of_stages(world: World, reading: Reading) -> dict[tuple[str, str], fl
             float(t) * float(world.recipes.loc[("sintered" if g in sintered else "bonded", g), k])
             for g, t in finished.items()
         )
-        for k in RECIPE_KEYS
+        for k in world.recipe_keys
     }
     # Nd and Pr yield alike; the mean over the two is exact to their difference in molar mass.
-    yields = dict(zip(ELEMENTS, world.metal_yield, strict=True))
-    per_oxide = {k: yields["Nd" if k == "NdPr" else k] for k in RECIPE_KEYS}
+    yields = dict(zip(world.elements, world.metal_yield, strict=True))
+    per_oxide = {k: yields[world.chain.of(k)[0]] for k in world.recipe_keys}
     lanes, stage = reading.lanes, world.units["stage"].to_dict()
-    recycled = dict.fromkeys(RECIPE_KEYS, 0.0)
+    recycled = dict.fromkeys(world.recipe_keys, 0.0)
     for r in lanes[lanes["commodity"].isin(["oxide", "metal"])].itertuples():
         if stage.get(str(r.from_id)) == "recycling":
-            k = recipe_key(str(r.element))
+            k = world.chain.key(str(r.element))
             recycled[k] += float(r.t) / (per_oxide[k] if r.commodity == "metal" else 1.0)
     recovery = world.parameter("separation_recovery")
-    for k in RECIPE_KEYS:
+    for k in world.recipe_keys:
         oxide = max(metal[k] / per_oxide[k] - recycled[k], 0.0)
         asked |= {("magnet", k): metal[k], ("metal", k): metal[k], ("separation", k): oxide}
         asked["mine", k] = oxide / recovery
     for s in ("mine", "separation", "metal", "magnet"):
-        asked[s, MAGNETS] = sum(asked[s, k] for k in NDFEB_KEYS)
+        asked[s, MAGNETS] = sum(asked[s, k] for k in usual_keys(world.chain))
         if s in ("separation", "metal"):
-            asked[s, ALL] = sum(asked[s, k] for k in RECIPE_KEYS)
+            asked[s, ALL] = sum(asked[s, k] for k in world.recipe_keys)
     return asked
 
 
@@ -328,11 +341,12 @@ def _beside(study: Any, rows: Sequence[Concentration]) -> list[Published]:
                 own = dataclasses.replace(own, countries=tuple(_ranked(usgs, float(usgs.sum()))))
             model = own.measure(str(p["measure"]))
         found.append(_published(layers, str(i), p, str(p["measure"]), key, float(p["value"]), model, fitted=False))
-    figures = Figures(summary, solved.reading.flows, layers.bloc, frozenset(layers.bloc_names))
+    figures = Figures(summary, solved.reading.flows, layers.bloc, frozenset(layers.bloc_names), chain_of(layers))
     table = compare(layers, figures)
     for t in table[table["kind"] == "share"].to_dict("records"):
         contained = "contained magnet rare earths" in str(t["basis"]) or "Nd, Pr, Dy, Tb" in str(t["basis"])
-        key = (str(t["stage"]), recipe_key(str(t["element"])) if t["element"] else MAGNETS if contained else ALL)
+        element = chain_of(layers).key(str(t["element"])) if t["element"] else MAGNETS if contained else ALL
+        key = (str(t["stage"]), element)
         if key in at and at[key].countries and at[key].countries[0][0] == t["from_country"]:
             model = float(t["model"]) if t["comparable"] == "yes" else math.nan
             found.append(

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from atlas.chain import chain_of
 from atlas.export_geojson import plain
 from atlas.facility_filter import PLANNED, elements_made
 from atlas.geo import geodesic_km
 from atlas.known_losses import known_loss
 from atlas.local_access import NO_ROADS
 from atlas.thing_lanes import CLOSING, customers, lane_records, lanes, routed, shares_taken, shown_state
-from atlas.world import CALIBRATED_YEAR, ELEMENTS, ramp_share
+from atlas.world import CALIBRATED_YEAR, ramp_share
 
 NEAR_KM, NEAR_MOST = 400.0, 10
 RAMP_YEARS = range(CALIBRATED_YEAR, 2036)
@@ -88,8 +89,10 @@ def facility_facts(study: Any, outcome: Any, facility: str) -> FacilityFacts:
     return FacilityFacts(
         id=facility,
         row={str(c): _value(v) for c, v in raw.items() if c != fac.geometry.name},
-        elements=elements_made(bare, getattr(layers, "grades", None))[0],
-        basket={e: float(raw[c]) for e in ELEMENTS if (c := f"{e.lower()}_share") in raw and raw[c] > 0},
+        elements=elements_made(bare, getattr(layers, "grades", None), chain_of(layers))[0],
+        basket={
+            e: float(raw[c]) for e in chain_of(layers).elements if (c := f"{e.lower()}_share") in raw and raw[c] > 0
+        },
         source={k: str(source[k]) for k in ("title", "url", "publisher")} if source is not None else {},
         capex=[{k: _value(v) for k, v in r.items()} for r in paid.to_dict("records")],
         process_usd_t=float(process) if math.isfinite(process) else None,

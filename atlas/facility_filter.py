@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from atlas.chain import Chain, chain_of, shipped_chain
 from atlas.errors import BadInput, fold, nearest, unknown_name_text
-from atlas.world import ELEMENTS, NDFEB_ELEMENTS, STAGES
+from atlas.world import STAGES
 
 # What one chooses from; several of the first kind at once (any of them fits), one of the second.
 SEVERAL = ("stage", "status", "element", "confidence")
@@ -89,6 +90,7 @@ class Facilities:
         ranked = bare.assign(stage_rank=bare["stage"].map(order), size=-size)
         at = ranked.sort_values(["stage_rank", "size", "id"]).index
         self.table = bare.loc[at].reset_index(drop=True)
+        self.chain = chain_of(layers)
         self.blocs = {b: layers.bloc(b) for b in layers.bloc_names}
         self.operators = {str(i): str(n) for i, n in names.items()}
         self.countries = {str(i): str(n) for i, n in country.items()}
@@ -97,7 +99,7 @@ class Facilities:
     def known(self) -> dict[str, tuple[str, ...]]:
         """What each filter may ask for."""
         return {
-            "stage": STAGES, "status": STATUSES, "element": ELEMENTS, "confidence": CONFIDENCES,
+            "stage": STAGES, "status": STATUSES, "element": self.chain.elements, "confidence": CONFIDENCES,
             "country": tuple(self.countries), "bloc": tuple(self.blocs), "operator": tuple(self.operators),
         }  # fmt: skip
 
@@ -193,31 +195,34 @@ class Facilities:
         return found
 
 
-def elements_made(table: pd.DataFrame, grades: pd.DataFrame | None = None) -> list[tuple[str, ...]]:
+def elements_made(
+    table: pd.DataFrame, grades: pd.DataFrame | None = None, chain: Chain | None = None
+) -> list[tuple[str, ...]]:
     """Return what each facility makes of the modelled elements, at any time: `Dy@2025` counts as Dy.
 
     A mine holds what its basket shows; whoever says nothing makes what magnets of its kind hold.
     """
-    shares = {e: table[f"{e.lower()}_share"] for e in ELEMENTS if f"{e.lower()}_share" in table}
+    chain = chain or shipped_chain()
+    shares = {e: table[c] for e in chain.elements if (c := chain.basket_column(e)) in table}
     found = []
     for n, row in enumerate(table[["stage", "product", "elements", "grades"]].itertuples(index=False)):
         named = {str(e).partition("@")[0] for e in row.elements}
         if row.stage == "mine" and not named:
             named = {e for e, part in shares.items() if part.iloc[n] > 0}
         elif row.stage == "magnet" and not named:
-            named = _in_magnets(str(row.product), row.grades, grades)
+            named = _in_magnets(str(row.product), row.grades, grades, chain)
         elif not named:
-            named = set(NDFEB_ELEMENTS)
-        found.append(tuple(e for e in ELEMENTS if e in named))
+            named = set(chain.usual)
+        found.append(tuple(e for e in chain.elements if e in named))
     return found
 
 
-def _in_magnets(product: str, names: Sequence[str], grades: pd.DataFrame | None) -> set[str]:
+def _in_magnets(product: str, names: Sequence[str], grades: pd.DataFrame | None, chain: Chain) -> set[str]:
     if product == "smco":
-        return {"Sm"}
-    made = {"Nd", "Pr"}
-    for e in ("Dy", "Tb"):
-        column = f"{e.lower()}_t_per_t"
+        return set(chain.not_recycled)
+    made = set(chain.pair)
+    for e in (e for e in chain.usual if e not in chain.pair):
+        column = chain.recipe_column(e)
         if grades is not None and column in grades and (grades.loc[grades.index.isin(names), column] > 0).any():
             made.add(e)
     return made

@@ -155,7 +155,7 @@ def frontier(
         raise UnknownName("bloc", bloc, nearest(bloc, study.blocs) or sorted(study.blocs))
     if since not in SINCE:
         raise UnknownName("stage", since, nearest(since, SINCE) or list(SINCE))
-    keys = element_keys(element)
+    keys = element_keys(element, study.ground.stage.world.chain)
     if not 3 <= points <= POINTS_MOST:
         raise BadInput(f"{points} points: expected 3 to {POINTS_MOST}")
     stage, limit_s = study.ground.stage, study.settings.solve_time_limit_s

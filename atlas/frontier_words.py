@@ -14,7 +14,7 @@ from atlas.shadow import UNIT_OF, Worth
 # A bloc counts as not short up to this part of its demand more than at the first point.
 NOT_SHORT = 2e-3
 BREAKS = 6  # named in a plot or a sentence
-_CONTENT = {"all": "rare-earth content", "NdPr": "NdPr", "Dy": "Dy", "Tb": "Tb", "Sm": "Sm"}
+_CONTENT = {"all": "rare-earth content"}
 _MAKING = {"mine": "mining", "separation": "separation", "metal": "metal making", "magnet": "magnet making",
            "recycling": "recycling"}  # fmt: skip
 _SINCE = {
@@ -37,7 +37,8 @@ def since_words(f: Frontier) -> str:
 
 def share_title(f: Frontier) -> str:
     """Return what the share is a share of: the title of an axis."""
-    return f"Share of the {_CONTENT[f.element]} of {f.bloc}'s magnets made {made_where(f)} {since_words(f)}"
+    content = _CONTENT.get(f.element, f.element)
+    return f"Share of the {content} of {f.bloc}'s magnets made {made_where(f)} {since_words(f)}"
 
 
 def state_words(halts: tuple[str, ...], year: int, layers: Layers) -> str:
@@ -59,7 +60,7 @@ def sentence(f: Frontier, layers: Layers) -> str:
     p, n = f.points, knee(f)
     first, at, last = p.iloc[0], p.iloc[n], p.iloc[-1]
     where = f"made {made_where(f)} {since_words(f)}"
-    content = _CONTENT[f.element]
+    content = _CONTENT.get(f.element, f.element)
     text = (
         f"{state_words(f.halts, f.year, layers)}, {percent(first['allied_share'])} of the {content} of the magnets "
         f"that {f.bloc} receives can be told to be {where}."

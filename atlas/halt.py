@@ -6,13 +6,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from atlas.chain import Chain, shipped_chain
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.layers import Layers
-from atlas.world import COMMODITIES, ELEMENTS, STAGES
+from atlas.world import COMMODITIES, STAGES
 
 KINDS: tuple[str, ...] = ("country", "stage", "facility", "site", "operator", "port", "passage", "border")
-# What an element may be called -> the elements it means.
-ELEMENT_TOKENS: dict[str, tuple[str, ...]] = {e: (e,) for e in ELEMENTS} | {"NdPr": ("Nd", "Pr")}
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,7 @@ class Names:
     parameter: Mapping[str, str] = field(default_factory=dict, hash=False)
     demand_ids: frozenset[str] = frozenset()
     market_ids: frozenset[str] = frozenset()
+    chain: Chain = field(default_factory=shipped_chain)
 
     @classmethod
     def of(cls, layers: Layers, borders: Iterable[str]) -> "Names":
@@ -85,6 +85,7 @@ class Names:
             parameter=_units(layers),
             demand_ids=_ids(layers, "demand"),
             market_ids=_ids(layers, "markets"),
+            chain=getattr(layers, "chain", None) or shipped_chain(),
         )
 
     def check(self, kind: str, name: str) -> str | None:
@@ -135,7 +136,7 @@ def parse_halt(spec: str, names: Names) -> Halt:
     target, destination, tail = m.group(1), m.group(2) or "", m.group(3)
     problems: list[str] = []
     share, filters = _tail(tail, problems)
-    commodities, elements = _filter(filters, problems)
+    commodities, elements = _filter(filters, names.chain, problems)
     if destination and kind != "country":
         problems.append(f"`:{destination}`: only country halts have a destination")
     target = _target(kind, target, names, problems)
@@ -173,16 +174,16 @@ def _tail(tail: str, problems: list[str]) -> tuple[float, str]:
     return share, filters[0] if filters else ""
 
 
-def _filter(text: str, problems: list[str]) -> tuple[frozenset[str], frozenset[str]]:
+def _filter(text: str, chain: Chain, problems: list[str]) -> tuple[frozenset[str], frozenset[str]]:
     commodities: set[str] = set()
     elements: set[str] = set()
     for token in (t.strip() for t in text.split(",") if text.strip()):
         if token in COMMODITIES:
             commodities.add(token)
-        elif token in ELEMENT_TOKENS:
-            elements.update(ELEMENT_TOKENS[token])
+        elif token in chain.tokens:
+            elements.update(chain.of(token))
         else:
-            known = [*COMMODITIES, *ELEMENT_TOKENS]
+            known = [*COMMODITIES, *chain.tokens]
             problems += UnknownName("commodity or element", token, nearest(token, known) or known).problems
     return frozenset(commodities), frozenset(elements)
 

@@ -3,7 +3,6 @@
 import re
 
 from atlas.layers import Layers
-from atlas.world import ELEMENTS
 
 _GOODS = {"concentrate": "concentrate", "oxide": "oxide", "metal": "metal", "magnet": "magnets", "scrap": "scrap"}
 _STAGES = {
@@ -22,7 +21,7 @@ def describe(spec: str, layers: Layers) -> str:
     part = "" if share is None else f"{100 * float(share):.3g} % of "
     only = ""
     if chosen and kind != "stage":
-        only = " (" + ", ".join(c if c in ELEMENTS else _GOODS.get(c, c) for c in chosen.split(",")) + ")"
+        only = " (" + ", ".join(_GOODS.get(c, c) for c in chosen.split(",")) + ")"
     if kind == "country":
         first, _, to = target.partition(":")
         where = f" to {country_name(to, layers)}" if to else ""

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from atlas.balances import BASE_YEAR, ENDS, LEAST_T, Chemistry
+from atlas.chain import chain_of
 from atlas.duty import Duties
 from atlas.layers import Layers
 
@@ -121,15 +122,15 @@ class LaneRules:
             accepts = self.fac.at[b, "accepts"] if "accepts" in self.fac else ()
             brought = sources.get(a, {minerals.get(a, "")})
             fits = not accepts or a in accepts or any(m in accepts or not m for m in brought)
-            tied = self.country[a] != "CHN" and named and not free
+            tied = self.country[a] not in chain_of(self.layers).keeps_raw and named and not free
             wrong.append(not fits or bool(tied and b not in named))
         return self._told(ore, np.array(wrong, dtype=bool), "the plant does not accept that ore")
 
     def raw(self, f: pd.DataFrame) -> list[str]:
-        """China lets neither concentrate nor scrap out."""
-        out = (f["from_country"] == "CHN") & (f["to_country"] != "CHN")
+        """China, or who else keeps raw material at home, lets neither concentrate nor scrap out."""
+        out = f["from_country"].isin(list(chain_of(self.layers).keeps_raw)) & (f["from_country"] != f["to_country"])
         wrong = f["commodity"].isin(["concentrate", "scrap"]) & out
-        return self._told(f, wrong.to_numpy(), "China lets neither concentrate nor scrap out")
+        return self._told(f, wrong.to_numpy(), "its country lets neither concentrate nor scrap out")
 
     def grades(self, f: pd.DataFrame) -> list[str]:
         """Plants make their own grades only."""
@@ -174,17 +175,20 @@ class LaneRules:
 
     def praseodymium(self, f: pd.DataFrame) -> list[str]:
         """The Pr part of the NdPr that metal makers and magnet plants take in is between its bounds."""
-        p = self.layers.parameters
-        least, most = float(p["ndpr_pr_min"]), float(p["ndpr_pr_max"])
+        p, pair = self.layers.parameters, list(chain_of(self.layers).pair)
+        if not pair:
+            return []
+        least, most = (float(p[name]) for name in chain_of(self.layers).pair_bounds)
         to = f["to_id"].map(lambda i: self.kind.get(i, ""))
         taken = (f["commodity"] == "oxide") & (to == "metal/metal")
         taken |= (f["commodity"] == "metal") & to.str.startswith("magnet/")
-        part = f[taken & f["element"].isin(["Nd", "Pr"]) & ~f["to_id"].isin(self.known)]
-        t = part.groupby(["to_id", "element"])["tonnes"].sum().unstack().reindex(columns=["Nd", "Pr"]).fillna(0.0)
+        part = f[taken & f["element"].isin(pair) & ~f["to_id"].isin(self.known)]
+        t = part.groupby(["to_id", "element"])["tonnes"].sum().unstack().reindex(columns=pair).fillna(0.0)
         whole = t.sum(axis=1)
-        wrong = (t["Pr"] < least * whole - 1e-6 * whole - 1e-3) | (t["Pr"] > most * whole + 1e-6 * whole + 1e-3)
-        said = {i: t.at[i, "Pr"] / whole[i] for i in t.index[wrong][:AT_MOST]}
-        return [f"{i}: Pr is {share:.4f} of its NdPr, outside {least:g} to {most:g}" for i, share in said.items()]
+        wrong = (t[pair[1]] < least * whole - 1e-6 * whole - 1e-3) | (t[pair[1]] > most * whole + 1e-6 * whole + 1e-3)
+        said = {i: t.at[i, pair[1]] / whole[i] for i in t.index[wrong][:AT_MOST]}
+        name = chain_of(self.layers).pair_name
+        return [f"{i}: {pair[1]} is {s:.4f} of its {name}, outside {least:g} to {most:g}" for i, s in said.items()]
 
     def collected(self, f: pd.DataFrame) -> list[str]:
         """No more end-of-life scrap leaves a market than is collected there."""

@@ -1,13 +1,14 @@
 """Rules of the layers that need two columns, two layers or a map: what `schema.csv` cannot say."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 from shapely import get_coordinates
 
+from atlas.chain import Chain, shipped_chain
 from atlas.geo import country_of, distance_km
 from atlas.schema import Finding, Schema, check_references, date_of
 
@@ -21,10 +22,9 @@ PRODUCTS_OF_STAGE = {
     "magnet": {"sintered", "bonded", "smco", "magnet", "none"},
     "recycling": {"oxide", "powder", "metal", "alloy", "magnet", "none"},
 }
-SHARES = ("nd_share", "pr_share", "dy_share", "tb_share")  # Sm may be left out: nothing is known of it then
 
 
-def check_layers(tables: dict[str, pd.DataFrame], schema: Schema) -> list[Finding]:
+def check_layers(tables: dict[str, pd.DataFrame], schema: Schema, chain: Chain | None = None) -> list[Finding]:
     """Return every problem between columns and between layers.
 
     `tables` maps each layer to its typed table, the key still a column; layers that could not be read are empty.
@@ -38,7 +38,8 @@ def check_layers(tables: dict[str, pd.DataFrame], schema: Schema) -> list[Findin
     for layer, table in tables.items():
         findings += check_references(layer, table, schema, known)
         findings += _check_points(layer, table, schema, tables["countries"])
-    for rule in (_facilities, _demand, _sector_grades, _targets, _dates, _geometry):
+    findings += _facilities(tables, chain or shipped_chain())
+    for rule in (_demand, _sector_grades, _targets, _dates, _geometry):
         findings += rule(tables)
     return findings
 
@@ -66,13 +67,13 @@ def _check_points(layer: str, table: pd.DataFrame, schema: Schema, countries: pd
     return findings
 
 
-def _facilities(tables: dict[str, pd.DataFrame]) -> Iterator[Finding]:
+def _facilities(tables: dict[str, pd.DataFrame], chain: Chain) -> Iterator[Finding]:
     for row in tables["facilities"].to_dict("records"):
-        for column, problem in _facility_problems(row):
+        for column, problem in _facility_problems(row, chain):
             yield Finding("facilities", str(row["id"]), column, problem)
 
 
-def _facility_problems(row: dict) -> Iterator[tuple[str, str]]:
+def _facility_problems(row: dict, chain: Chain) -> Iterator[tuple[str, str]]:
     """Yield (column, problem) for one facility."""
     stage, status, modelled = row["stage"], row["status"], row["modelled"] == "yes"
     if row["output_t"] > row["capacity_t"] * (1 + 1e-9):
@@ -82,11 +83,14 @@ def _facility_problems(row: dict) -> Iterator[tuple[str, str]]:
     if stage in PRODUCTS_OF_STAGE and row["product"] and row["product"] not in PRODUCTS_OF_STAGE[stage]:
         expected = ", ".join(sorted(PRODUCTS_OF_STAGE[stage]))
         yield "product", f"is {row['product']!r}; expected one of {expected} at stage {stage}"
-    total = float(np.nansum([row[c] for c in (*SHARES, "sm_share")]))
+    shares = [chain.basket_column(e) for e in chain.elements]
+    # An element that is not usual (Sm) may be left out: nothing is known of it then.
+    usual = [chain.basket_column(e) for e in chain.usual]
+    total = float(np.nansum([row[c] for c in shares]))
     if total > 1 + 1e-9:
-        yield "nd_share", f"the shares of Nd, Pr, Dy, Tb and Sm sum to {total:g}; expected at most 1"
-    if stage == "mine" and modelled and any(math.isnan(row[c]) for c in SHARES):
-        missing = ", ".join(c for c in SHARES if math.isnan(row[c]))
+        yield shares[0], f"the shares of {listed(chain.elements)} sum to {total:g}; expected at most 1"
+    if stage == "mine" and modelled and any(math.isnan(row[c]) for c in usual):
+        missing = ", ".join(c for c in usual if math.isnan(row[c]))
         yield missing.split(",")[0], f"a modelled mine needs its basket; {missing} is empty"
     if stage == "magnet" and modelled and not row["grades"]:
         yield "grades", "a modelled magnet plant needs the grades it makes"
@@ -101,6 +105,11 @@ def _facility_problems(row: dict) -> Iterator[tuple[str, str]]:
         yield "status", f"is 'planned', but output_t is {row['output_t']:g} in {row['output_year']:g}"
     if row["id"] in row["feeds"]:
         yield "feeds", "names the unit itself"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as people list them: "Nd, Pr and Dy"."""
+    return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
 
 
 def _demand(tables: dict[str, pd.DataFrame]) -> Iterator[Finding]:

@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from atlas.chain import CHAIN_FILE, Chain, read_chain, shipped_chain
 from atlas.config import data_dir
 from atlas.errors import BadInput, nearest
-from atlas.schema import Finding, Schema, check_columns, is_sorted, read_schema
+from atlas.schema import Finding, Schema, check_columns, is_sorted, read_schema, schema_of
 
 MODES = ("overlay", "replace")
 # Never replaced whole: shipped rows that stay refer to sources and countries, and the code needs every constant.
 ALWAYS_OVERLAID = ("sources", "countries", "parameters", "transport")
-OTHER_FILES = ("README.md", "settings.toml", "schema.csv", "scenarios", "network")
+OTHER_FILES = ("README.md", "settings.toml", CHAIN_FILE, "examples", "schema.csv", "scenarios", "network")
 DATABASE_PREFIXES = ("postgresql://", "postgres://")
 DATABASE_TIMEOUT_S = 10
 
@@ -36,6 +37,7 @@ class RawLayers:
     scenarios: dict[str, Path]
     digest: str = ""
     parts: list[bytes] = field(default_factory=list)
+    chain: Chain = field(default_factory=shipped_chain)
 
     def add_to_digest(self, name: str, content: bytes) -> None:
         """Take one input into the digest."""
@@ -58,6 +60,7 @@ def read_raw(address: str | Path | None) -> RawLayers:
             raw.tables[layer] = _empty(layer, raw.schema)
         else:
             raw.tables[layer] = _read_file(path, layer, raw, must_be_sorted=True)
+    raw.add_to_digest(CHAIN_FILE, (base / CHAIN_FILE).read_bytes())
     _add_directories(base, raw)
     if address is not None and str(address).strip():
         _overlay(str(address).strip(), raw)
@@ -82,6 +85,8 @@ def _overlay(address: str, raw: RawLayers) -> None:
     if not directory.is_dir():
         raise BadInput(f"no layers at {address[:200]!r}: it is neither a directory, a file nor a PostGIS address")
     mode = _mode(directory)
+    if (directory / CHAIN_FILE).is_file():
+        _take_chain(directory / CHAIN_FILE, mode, raw)
     for entry in sorted(directory.iterdir()):
         stem = entry.name.rpartition(".")[0]
         fits = stem in raw.schema.layers and layer_path(directory, stem, raw.schema) == entry
@@ -101,6 +106,21 @@ def _overlay(address: str, raw: RawLayers) -> None:
         raw.tables[layer] = table if whole else _merged(raw.tables[layer], table, layer, raw)
     _add_directories(directory, raw)
     raw.directories = (directory, *raw.directories)
+
+
+def _take_chain(path: Path, mode: str, raw: RawLayers) -> None:
+    """Take another commodity: its columns into the schema, and every layer that speaks of the shipped one empty."""
+    if read_chain(path) == raw.chain:
+        return  # a copy of the shipped one changes nothing
+    if mode != "replace":
+        raise BadInput(f'{path}: stands in place of the shipped chain, so settings.toml needs mode = "replace"')
+    raw.chain = read_chain(path)
+    raw.add_to_digest(CHAIN_FILE, path.read_bytes())
+    raw.schema = schema_of(raw.schema, shipped_chain(), raw.chain)
+    for layer in raw.schema.layers:
+        if layer not in (*ALWAYS_OVERLAID, "ports", "passages", "blocs"):
+            raw.tables[layer] = _empty(layer, raw.schema)
+    raw.scenarios.clear()
 
 
 def _mode(directory: Path) -> str:

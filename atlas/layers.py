@@ -13,6 +13,7 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 
+from atlas.chain import Chain, shipped_chain
 from atlas.config import data_dir
 from atlas.duty import BASE_DAY, Duties
 from atlas.errors import LayerError, UnknownName, nearest
@@ -68,6 +69,7 @@ class Layers:
     digest: str
     directories: tuple[Path, ...] = field(default=())
     scenarios: dict[str, Path] = field(default_factory=dict)
+    chain: Chain = field(default_factory=shipped_chain)
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a layer by its name; raises UnknownName."""
@@ -167,8 +169,9 @@ def _read(path: str | Path | None) -> tuple[dict[str, pd.DataFrame], list[Findin
     for layer in raw.schema.layers:
         tables[layer], wrong = check_cells(layer, raw.tables[layer], raw.schema)
         findings += wrong
-    findings += check_layers(tables, raw.schema)
-    made = {"schema": raw.schema, "digest": raw.digest, "directories": raw.directories, "scenarios": raw.scenarios}
+    findings += check_layers(tables, raw.schema, raw.chain)
+    made = {"schema": raw.schema, "digest": raw.digest, "directories": raw.directories, "scenarios": raw.scenarios,
+            "chain": raw.chain}  # fmt: skip
     return tables, findings, made
 
 

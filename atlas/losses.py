@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from atlas.errors import BadInput, UnknownName, nearest
-from atlas.halt import ELEMENT_TOKENS
 from atlas.readback import LEAST_FLOW_T
 from atlas.solving import State
-from atlas.world import COMMODITIES, ELEMENTS, World, recipe_key
+from atlas.world import COMMODITIES, World, pair_parts
 
 ALL = "all"
 GOODS: tuple[str, ...] = tuple(c for c in COMMODITIES if c != "scrap")
@@ -54,8 +53,8 @@ def account(world: World, state: State) -> Account:
     delivered["t"] = t
     ore = (lanes["commodity"] == "concentrate").to_numpy()
     parts = [delivered[~ore & (lanes["commodity"] != "scrap").to_numpy()]]
-    baskets = world.units.loc[lanes["mine"].to_numpy()[ore], list(ELEMENTS)].to_numpy(dtype=float)
-    for k, e in enumerate(ELEMENTS):
+    baskets = world.units.loc[lanes["mine"].to_numpy()[ore], list(world.elements)].to_numpy(dtype=float)
+    for k, e in enumerate(world.elements):
         parts.append(delivered[ore].assign(what=e, t=t[ore] * baskets[:, k]))
     columns, x = state.programme.columns, state.optimum.x
     kind, unit = columns["kind"].to_numpy(), columns["unit"].to_numpy()
@@ -213,22 +212,21 @@ def lens(world: World, blocs: Mapping[str, frozenset[str]], bloc: str, commodity
     """Return what to look at; raises BadInput with every unknown name, or where the element is in none of it."""
     problems = []
     for kind, name, known in (("bloc", bloc, list(blocs)), ("commodity", commodity, list(GOODS)),
-                              ("element", element, [ALL, *ELEMENT_TOKENS])):  # fmt: skip
+                              ("element", element, [ALL, *world.chain.tokens])):  # fmt: skip
         if name not in known:
             problems += UnknownName(kind, name, nearest(name, known) or sorted(known)).problems
     if problems:
         raise BadInput(problems)
-    chosen = ELEMENTS if element == ALL else ELEMENT_TOKENS[element]
+    chosen = world.elements if element == ALL else world.chain.of(element)
     content: dict[tuple[str, str], float] = {}
     for good in ("concentrate", "oxide", "metal"):
-        content |= {(good, e): float(e in chosen) for e in ELEMENTS}
-    pr = world.parameter("swarf_pr_in_ndpr")
-    part = {"Nd": 1 - pr, "Pr": pr}
+        content |= {(good, e): float(e in chosen) for e in world.elements}
+    part = pair_parts(world)
     for grade in {g for _, g in world.recipes.index}:
         if element == ALL:
             content["magnet", grade] = 1.0
             continue
         # A pressed magnet loses nothing in making, so its recipe is the content of the finished one.
         held = world.recipes.loc[("bonded", grade)]
-        content["magnet", grade] = sum(float(held[recipe_key(e)]) * part.get(e, 1.0) for e in chosen)
+        content["magnet", grade] = sum(float(held[world.chain.key(e)]) * part.get(e, 1.0) for e in chosen)
     return Lens(bloc, blocs[bloc], commodity, element, content)

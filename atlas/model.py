@@ -82,7 +82,7 @@ import pandas as pd
 from scipy import sparse
 
 from atlas.solver import LinearProgramme
-from atlas.world import ELEMENTS, NDFEB_ELEMENTS, RECIPE_KEYS, World, recipe_key, recipe_of
+from atlas.world import World, recipe_of
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ def skeleton(world: World) -> Skeleton:
 
 
 def _number_rows(world: World) -> _Rows:
-    rows, u = _Rows(), world.units
+    rows, u, pair = _Rows(), world.units, world.chain.pair
     for i, unit in u.iterrows():
         rows.add("act", str(i))
         stage, product = unit["stage"], unit["product"]
@@ -227,21 +227,20 @@ def _number_rows(world: World) -> _Rows:
             for m in sorted(set(world.lanes.loc[(world.lanes["to_id"] == i), "mine"])):
                 rows.add("carb", str(i), m)
         elif stage in ("separation", "recycling"):
-            for e in unit["elements"] or NDFEB_ELEMENTS:
+            for e in world.made_by(str(i)):
                 rows.add("ox", str(i), e)
         elif stage == "metal":
-            for e in unit["elements"] or NDFEB_ELEMENTS:
+            for e in world.made_by(str(i)):
                 rows.add("met", str(i), e)
-            if product == "metal" and "Nd" in (unit["elements"] or NDFEB_ELEMENTS):
-                rows.add("pr_least", str(i), lower=0.0, upper=np.inf)
-                rows.add("pr_most", str(i), lower=0.0, upper=np.inf)
+            if product == "metal" and pair and pair[0] in world.made_by(str(i)):
+                for kind in ("pr_least", "pr_most"):
+                    rows.add(kind, str(i), lower=0.0, upper=np.inf)
         elif stage == "magnet":
             needed = world.needs(str(i))
             for k in needed:
                 rows.add("mag", str(i), k)
-            if "NdPr" in needed:
-                rows.add("pr_least", str(i), lower=0.0, upper=np.inf)
-                rows.add("pr_most", str(i), lower=0.0, upper=np.inf)
+            for kind in ("pr_least", "pr_most") if pair and world.chain.pair_name in needed else ():
+                rows.add(kind, str(i), lower=0.0, upper=np.inf)
             for g in unit["grades"]:
                 rows.add("grade", str(i), g)
                 rows.add("home", str(i), g, lower=-np.inf, upper=np.inf)
@@ -266,8 +265,8 @@ def _number_rows(world: World) -> _Rows:
             rows.add("market", c, to)
     for _, s in world.stock.iterrows():
         rows.add("stock", str(s["country"]), lower=-np.inf, upper=float(s["max_t"]))
-        rows.add("pr_least", str(s["country"]), lower=0.0, upper=np.inf)
-        rows.add("pr_most", str(s["country"]), lower=0.0, upper=np.inf)
+        for kind in ("pr_least", "pr_most") if pair else ():
+            rows.add(kind, str(s["country"]), lower=0.0, upper=np.inf)
     return rows
 
 
@@ -276,8 +275,8 @@ def _lane_matrix(world: World, rows: _Rows) -> sparse.csc_matrix:
     lanes = world.lanes
     stage = u["stage"].to_dict()
     recovery, swarf_recovery = world.parameter("separation_recovery"), world.parameter("swarf_recovery")
-    metal_yield = dict(zip(ELEMENTS, world.metal_yield, strict=True))
-    metal_per_oxide = dict(zip(ELEMENTS, world.metal_per_oxide, strict=True))
+    metal_yield = dict(zip(world.elements, world.metal_yield, strict=True))
+    metal_per_oxide = dict(zip(world.elements, world.metal_per_oxide, strict=True))
     for commodity, part in lanes.groupby("commodity", sort=True):
         cols = part.index.to_numpy()
         src, dst = part["from_id"].tolist(), part["to_id"].tolist()
@@ -288,7 +287,7 @@ def _lane_matrix(world: World, rows: _Rows) -> sparse.csc_matrix:
             entries.add(rows.find("carb", src, mine), cols, -1.0)
             entries.add(rows.find("carb", dst, mine), cols, 1.0)
             entries.add(rows.find("act", dst), cols, 1.0)
-            for e in ELEMENTS:
+            for e in world.elements:
                 entries.add(rows.find("ox", dst, [e] * len(dst)), cols, recovery * u.loc[mine, e].to_numpy())
         elif commodity == "oxide":
             element = part["element"].tolist()
@@ -307,7 +306,7 @@ def _lane_matrix(world: World, rows: _Rows) -> sparse.csc_matrix:
             entries.add(rows.find("ox", src, element), cols, -ratio)
             entries.add(rows.find("act", src), cols, ratio)
             entries.add(rows.find("met", dst, element), cols, 1.0)
-            key = [recipe_key(e) for e in element]
+            key = [world.chain.key(e) for e in element]
             entries.add(rows.find("mag", dst, key), cols, 1.0)
             made_into = np.array([stage.get(i) == "magnet" for i in dst])
             _add_pr_bounds(entries, rows, dst, element, np.where(made_into, cols, -1), world)
@@ -321,7 +320,7 @@ def _lane_matrix(world: World, rows: _Rows) -> sparse.csc_matrix:
             grade = part["grade"].tolist()
             entries.add(rows.find("swarf", src, grade), cols, -1.0)
             entries.add(rows.find("eol", src), cols, 1.0)
-            for e in ELEMENTS:
+            for e in world.elements:
                 mix = world.scrap_mix.loc[grade, e].to_numpy()
                 entries.add(rows.find("ox", dst, [e] * len(dst)), cols, swarf_recovery * mix)
     return entries.matrix(len(rows.lower), len(lanes))
@@ -331,8 +330,10 @@ def _add_pr_bounds(
     entries: _Entries, rows: _Rows, units: list[str], element: list[str], cols: np.ndarray, world: World
 ) -> None:
     """Hold the Pr part of the NdPr that units take in between its bounds: nobody sells Nd and Pr quite apart."""
-    least, most = world.parameter("ndpr_pr_min"), world.parameter("ndpr_pr_max")
-    pr = np.array([{"Nd": 0.0, "Pr": 1.0}.get(e, np.nan) for e in element])
+    if not world.chain.pair:
+        return
+    least, most = map(world.parameter, world.chain.pair_bounds)
+    pr = np.array([{world.chain.pair[0]: 0.0, world.chain.pair[1]: 1.0}.get(e, np.nan) for e in element])
     keep = cols >= 0
     for kind, value in (("pr_least", pr - least), ("pr_most", most - pr)):
         found = np.where(keep, rows.find(kind, units), -1)
@@ -366,14 +367,14 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
         for g in unit["grades"]:
             recipe = world.recipes.loc[(recipe_of(unit["product"]), g)]
             hits = [(("act", i, ""), 1.0), (("grade", i, g), 1.0), (("swarf", i, g), float(recipe["swarf_reo_t"]))]
-            column("make", i, g, hits + [(("mag", i, k), -float(recipe[k])) for k in RECIPE_KEYS])
+            column("make", i, g, hits + [(("mag", i, k), -float(recipe[k])) for k in world.recipe_keys])
             if unit["product"] != "bonded":
                 column("loss", i, g, [(("swarf", i, g), -1.0)])
         if unit["stage"] == "magnet":
             for g in unit["grades"]:
                 column("divert", i, g, [(("home", i, g), 1.0)])
         if unit["stage"] in ("separation", "recycling") and unit["product"] != "carbonate":
-            for e in unit["elements"] or NDFEB_ELEMENTS:
+            for e in world.made_by(i):
                 # What a recycler leaves over counts as its output: else it would sift any scrap for Dy and Tb alone.
                 made = [(("act", i, ""), 1.0)] if unit["stage"] == "recycling" else []
                 column("surplus", i, e, [(("ox", i, e), -1.0), *made])
@@ -381,10 +382,11 @@ def _other_columns(world: World, rows: _Rows) -> tuple[pd.DataFrame, sparse.csc_
         makers = u.index[(u["country"] == s["country"]) & (u["product"] == "metal")]
         for i in map(str, makers):
             for e in (e for e in s["elements"] if ("met", i, e) in rows.index):
-                store, pr = str(s["country"]), float(e == "Pr")
+                store, pair = str(s["country"]), world.chain.pair
                 hits = [(("met", i, e), -1.0), (("act", i, ""), 1.0), (("stock", store, ""), 1.0)]
-                hits.append((("pr_least", store, ""), pr - world.parameter("ndpr_pr_min")))
-                hits.append((("pr_most", store, ""), world.parameter("ndpr_pr_max") - pr))
+                if pair:
+                    (least, most), pr = map(world.parameter, world.chain.pair_bounds), float(e == pair[1])
+                    hits += [(("pr_least", store, ""), pr - least), (("pr_most", store, ""), most - pr)]
                 column("stock", i, e, hits)
     for (c, g), r in world.step_down.iterrows():
         hits = [(("market", str(c), str(g)), 1.0), (("market", str(c), str(r["to"])), -1.0)]

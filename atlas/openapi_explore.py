@@ -1,8 +1,8 @@
 """Shapes of exploring and of long work as JSON Schema: facilities, suggestions, what lies near, buyers, jobs."""
 
 from atlas.buyer_risk import UPSTREAM
+from atlas.chain import Chain
 from atlas.facility_filter import CONFIDENCES, STATUSES
-from atlas.halt import ELEMENT_TOKENS
 from atlas.openapi_schemas import (
     COUNT,
     NUMBER,
@@ -19,7 +19,7 @@ from atlas.openapi_schemas import (
 )
 from atlas.web_job_queue import CANCELLED, DONE, FAILED, RUNNING, WAITING
 from atlas.web_jobs_pages import BY_NAME
-from atlas.world import ELEMENTS, STAGES
+from atlas.world import STAGES
 
 JOB_STATES = (WAITING, RUNNING, DONE, FAILED, CANCELLED)
 FACILITY_FIELDS = (
@@ -29,16 +29,16 @@ FACILITY_FIELDS = (
 )
 
 
-def explore_schemas() -> dict[str, Schema]:
+def explore_schemas(chain: Chain) -> dict[str, Schema]:
     """Return the shapes of exploring and of long work by name."""
     return {
-        "Facilities": _facilities(),
+        "Facilities": _facilities(chain),
         "FacilityPlaces": collection(
             record(FACILITY_FIELDS, _chosen(), operator_ids=TEXT, elements=TEXT, grades=TEXT)
         ),
         "Suggestions": _suggestions(),
         "Near": _near(),
-        "BuyerRisk": _buyer_risk(),
+        "BuyerRisk": _buyer_risk(chain),
         "Jobs": _jobs(),
         "Job": _job(),
         "JobToStart": _start(),
@@ -52,8 +52,8 @@ def _chosen() -> dict[str, Schema]:
     }  # fmt: skip
 
 
-def _facilities() -> Schema:
-    facility = record(FACILITY_FIELDS, _chosen(), operator_ids=listed(TEXT), elements=listed(one_of(ELEMENTS)),
+def _facilities(chain: Chain) -> Schema:
+    facility = record(FACILITY_FIELDS, _chosen(), operator_ids=listed(TEXT), elements=listed(one_of(chain.elements)),
                       grades=listed(TEXT))  # fmt: skip
     total = record("unit:text count:count running_t:number planned_t:number output_t:number modelled_output_t:number",
                    stage=one_of(STAGES))  # fmt: skip
@@ -82,7 +82,7 @@ def _near() -> Schema:
     return made | {"description": "Longitudes run on past 180 where the box does."}
 
 
-def _buyer_risk() -> Schema:
+def _buyer_risk(chain: Chain) -> Schema:
     buyer = record("id:text lon:number lat:number sector:text grade:text tonnes:number cover_days:number country:text",
                    maybe="cover_days")  # fmt: skip
     route = record(
@@ -98,7 +98,7 @@ def _buyer_risk() -> Schema:
     contract = record("supplier:text commodity:text grade:text tonnes:number")
     shares = {s: by("origin", SHARE) for s in UPSTREAM}
     one = dict.fromkeys(UPSTREAM, nullable(SHARE))
-    elements = {"propertyNames": {"enum": ["all", *ELEMENT_TOKENS]}}
+    elements = {"propertyNames": {"enum": ["all", *chain.tokens]}}
     return record(
         "bloc:text year:year sentence:text origin:text solves:count", buyer=buyer, contracts=listed(contract),
         today=ref("Buyer"), routes=listed(route), cases=listed(case), notes=listed(TEXT),

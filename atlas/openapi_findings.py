@@ -1,10 +1,10 @@
 """Shapes of the findings of /api as JSON Schema: chokepoints, traces, frontier, worth, fixes, concentration, errors."""
 
-from atlas.allied import ELEMENT_CHOICES, SINCE
+from atlas.allied import SINCE, element_choices
 from atlas.candidates import KINDS
+from atlas.chain import Chain
 from atlas.compare import LEAST, MOST
-from atlas.concentration import KEYS
-from atlas.halt import ELEMENT_TOKENS
+from atlas.concentration import keys_of
 from atlas.losses import ALL, GOODS
 from atlas.openapi_schemas import (
     COUNT,
@@ -20,8 +20,8 @@ from atlas.openapi_schemas import (
     record,
     ref,
 )
-from atlas.trace import GROUPS
-from atlas.world import COMMODITIES, ELEMENTS, STAGES
+from atlas.trace import groups
+from atlas.world import COMMODITIES, STAGES
 
 CONFIDENCE = ("A", "B", "C")
 LOSS_FIELDS = (
@@ -34,55 +34,55 @@ SINGLE_FIELDS = (
 )
 
 
-def finding_schemas() -> dict[str, Schema]:
+def finding_schemas(chain: Chain) -> dict[str, Schema]:
     """Return the shapes of findings by name."""
     return {
         "Chokepoints": {"anyOf": [ref("Singles"), ref("WorstSets"), ref("MinimumCut")]},
-        "Singles": _singles(),
-        "WorstSets": _sets(),
-        "MinimumCut": _cut(),
+        "Singles": _singles(chain),
+        "WorstSets": _sets(chain),
+        "MinimumCut": _cut(chain),
         "ChokepointPlaces": collection(record(f"rank:count halts:text {SINGLE_FIELDS}".replace(" id:text", ""),
                                               kind=one_of(KINDS))),
-        "Trace": _trace(),
+        "Trace": _trace(chain),
         "TraceStages": by("stage or demand", _trace_stage()),
         "TracePaths": collection(_path_properties()),
-        "Frontier": _frontier(),
+        "Frontier": _frontier(chain),
         "Worth": _worth(),
         "Fixes": _fixes(),
         "Gain": record("objective_usd:number bloc_t:number world_t:number by_proof:flag"),
-        "Concentration": _concentration(),
-        "Validation": _validation(),
+        "Concentration": _concentration(chain),
+        "Validation": _validation(chain),
         "Comparison": _comparison(),
     }  # fmt: skip
 
 
-def _asked(**size: Schema) -> dict[str, Schema]:
-    return {"element": one_of((ALL, *ELEMENT_TOKENS)), "commodity": one_of(GOODS), **size}
+def _asked(chain: Chain, **size: Schema) -> dict[str, Schema]:
+    return {"element": one_of((ALL, *chain.tokens)), "commodity": one_of(GOODS), **size}
 
 
-def _singles() -> Schema:
+def _singles(chain: Chain) -> Schema:
     row = record(f"rank:count {SINGLE_FIELDS}", kind=one_of(KINDS), halts=listed(TEXT, 1))
     return record(
         "bloc:text year:year supply_t:number? unit:text candidates:count proved_nil:count sentence:text",
-        _asked(size={"const": 1}), rows=listed(row),
+        _asked(chain, size={"const": 1}), rows=listed(row),
     )  # fmt: skip
 
 
-def _sets() -> Schema:
+def _sets(chain: Chain) -> Schema:
     row = record(f"rank:count v_rise_usd:number proved:flag {LOSS_FIELDS}", halts=listed(TEXT, 1),
                  members=listed(TEXT, 1), names=listed(TEXT, 1))  # fmt: skip
     return record(
         "bloc:text weight:number candidates:count sets:count solves:count known_before:count proved:flag "
         "bound_usd:number? gap_share:number? best_single:text without_best_single:flag sentence:text note:text",
-        _asked(size={"enum": [2, 3]}), among=listed(one_of(KINDS)), rows=listed(row),
+        _asked(chain, size={"enum": [2, 3]}), among=listed(one_of(KINDS)), rows=listed(row),
     )  # fmt: skip
 
 
-def _cut() -> Schema:
+def _cut(chain: Chain) -> Schema:
     return record(
         "bloc:text share:share short_t:number? short_share:number? demand_t:number? refuted_size:count proved:flag "
         "solves:count sentence:text",
-        element=one_of((ALL, *ELEMENT_TOKENS)), members=listed(TEXT), names=listed(TEXT),
+        element=one_of((ALL, *chain.tokens)), members=listed(TEXT), names=listed(TEXT),
     )  # fmt: skip
 
 
@@ -98,11 +98,11 @@ def _trace_stage() -> Schema:
     )  # fmt: skip
 
 
-def _trace() -> Schema:
+def _trace(chain: Chain) -> Schema:
     element = by("element", NUMBER)
     return record(
         "id:text name:text country:text stage:text year:year bloc:text kind:text",
-        element=one_of(tuple(GROUPS)), halts=listed(TEXT), content_t=element, sold_t=element,
+        element=one_of(tuple(groups(chain))), halts=listed(TEXT), content_t=element, sold_t=element,
         upstream=ref("TraceStages"), bounds={"type": "object", "additionalProperties": by("origin", _bounds())},
         downstream=ref("TraceStages"), baseline_upstream=ref("TraceStages"), notes=listed(TEXT),
         origin=record("id:text", stages={"type": "object", "additionalProperties": _bounds()}),
@@ -118,7 +118,7 @@ def _path_properties() -> Schema:
     )  # fmt: skip
 
 
-def _frontier() -> Schema:
+def _frontier(chain: Chain) -> Schema:
     point = record(
         "allied_share:share allied_demand_share:share foreign_t:number allied_t:number delivered_t:number "
         "origin_mine:share origin_separation:share origin_metal:share origin_magnet:share bloc_shortage_t:number "
@@ -128,7 +128,8 @@ def _frontier() -> Schema:
     )
     return record(
         "bloc:text trusted:text year:year dominated:count gap_share:number solves:count",
-        element=one_of(ELEMENT_CHOICES), since=one_of(SINCE), halts=listed(TEXT), start=point, points=listed(point),
+        element=one_of(element_choices(chain)), since=one_of(SINCE), halts=listed(TEXT), start=point,
+        points=listed(point),
     )  # fmt: skip
 
 
@@ -172,12 +173,12 @@ def _fixes() -> Schema:
     )  # fmt: skip
 
 
-def _concentration() -> Schema:
+def _concentration(chain: Chain) -> Schema:
     largest = record("id:text share:share?")
     stage = record(
         "unit:text world_t:number demand_t:number? hhi:share? top1_share:share? top3_share:share? "
         "n_minus_1_share:number?",
-        stage=one_of(STAGES), element=one_of(KEYS), countries=listed(record("country:country share:share")),
+        stage=one_of(STAGES), element=one_of(keys_of(chain)), countries=listed(record("country:country share:share")),
         largest_facility=largest, largest_operator=largest,
     )  # fmt: skip
     published = record(
@@ -188,7 +189,7 @@ def _concentration() -> Schema:
     return record("sentence:text", halts=listed(TEXT), stages=listed(stage), published=listed(published))
 
 
-def _validation() -> Schema:
+def _validation(chain: Chain) -> Schema:
     row = record(
         "id:text kind:text stage:text facility:text from_country:text to:text commodity:text element:text what:text "
         "basis:text year:integer? unit:text published:number? model:number? error_share:number? error_points:number? "
@@ -201,9 +202,9 @@ def _validation() -> Schema:
     total = record("unit:text count:count median:number? worst:number? worst_id:text not_computed:count",
                    role=one_of(("fitted", "held")))  # fmt: skip
     elements = by("element", NUMBER)
-    line = record("id:text sign:text what:text", dict.fromkeys(ELEMENTS, NUMBER))
-    closure = record("unit:text", elements=listed(one_of(ELEMENTS)), lines=listed(line), steps=by("step", elements),
-                     need_share=elements)  # fmt: skip
+    line = record("id:text sign:text what:text", dict.fromkeys(chain.elements, NUMBER))
+    closure = record("unit:text", elements=listed(one_of(chain.elements)), lines=listed(line),
+                     steps=by("step", elements), need_share=elements)  # fmt: skip
     tuned = record("count:count", told=listed(TEXT), corrections=listed(record("what:text usd_t:number")))
     return record(
         "ok:flag year:year sentence:text", rows=listed(row), bounds=listed(bound), totals=listed(total),

@@ -4,23 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atlas.allied import ELEMENT_CHOICES, SINCE
+from atlas.allied import SINCE, element_choices
 from atlas.candidates import KINDS
+from atlas.chain import Chain, chain_of
 from atlas.chokepoints import LARGEST
 from atlas.compare import LEAST, MOST
-from atlas.concentration import KEYS
+from atlas.concentration import keys_of
 from atlas.config import Settings
 from atlas.errors import BadInput
 from atlas.export import LAYERS
 from atlas.facility_filter import CONFIDENCES, STATUSES
 from atlas.frontier import OUTSIDE_CHINA, POINTS, POINTS_MOST
-from atlas.halt import ELEMENT_TOKENS
 from atlas.halt import KINDS as HALT_KINDS
 from atlas.losses import ALL, GOODS
 from atlas.openapi_schemas import DAY, FIND_KINDS, Schema, one_of
 from atlas.render import VIEWS
 from atlas.shadow import TOP, TOP_MOST
-from atlas.trace import DIRECTIONS, GROUPS
+from atlas.trace import DIRECTIONS, groups
 from atlas.web_chokepoints import ROWS_MOST
 from atlas.web_compare import CASE_LENGTH, SHOWN
 from atlas.web_nearby import LEAST_ZOOM, MOST_ZOOM
@@ -28,7 +28,7 @@ from atlas.web_projects import LAST_YEAR, MOST_MUSD
 from atlas.web_query import BUYER_PARTS, MOST_BUYERS
 from atlas.web_route_query import COMMODITIES, DEFAULT_COMMODITY, DEFAULT_MODES, MODES, MOST_WAYS
 from atlas.web_search import LIMIT, LIMIT_MOST, LONGEST
-from atlas.world import CALIBRATED_YEAR, ELEMENTS, STAGES
+from atlas.world import CALIBRATED_YEAR, STAGES
 
 HALT_PATTERN = rf"^\s*(({'|'.join(HALT_KINDS)}):[^:@/]+.*|[A-Z]{{3}}>[^>]+)$"
 BUYER_TEXT = f"A magnet buyer of one's own: `{','.join(BUYER_PARTS)}`, then suppliers as `PLANT:TONNES`."
@@ -56,6 +56,7 @@ class Names:
     country: str
     operator: str
     buyer: str
+    chain: Chain
 
     @classmethod
     def of(cls, study: Any) -> "Names":
@@ -80,6 +81,7 @@ class Names:
             country=str(layers.facilities["country"].iloc[0]),
             operator=next((str(i) for ids in layers.facilities["operator_ids"] for i in ids), ""),
             buyer=_buyer(layers),
+            chain=chain_of(layers),
         )
 
 
@@ -107,7 +109,7 @@ def parameters(names: Names, settings: Settings) -> dict[str, Schema]:
     """Return every parameter by key; a key is a name, or `operation.name` where the name means something else there."""
     text = {"type": "string", "minLength": 1, "maxLength": settings.max_text_length}
     halt = {**text, "pattern": HALT_PATTERN}
-    elements = (ALL, *ELEMENT_TOKENS)
+    elements = (ALL, *names.chain.tokens)
     share = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
     case = {"type": "string", "minLength": 1, "maxLength": CASE_LENGTH}
     buyer = {"type": "string", "minLength": 1, "maxLength": settings.max_text_length}
@@ -125,7 +127,7 @@ def parameters(names: Names, settings: Settings) -> dict[str, Schema]:
         "suggest.limit": _one("limit", "Most hits.", _whole(1, LIMIT_MOST), default=LIMIT),
         "facilities.stage": _commas("stage", "Any of these stages.", one_of(STAGES), ["magnet"]),
         "facilities.status": _commas("status", "Any of these.", one_of(STATUSES)),
-        "facilities.element": _commas("element", "Any of what it makes or holds.", one_of(ELEMENTS)),
+        "facilities.element": _commas("element", "Any of what it makes or holds.", one_of(names.chain.elements)),
         "facilities.confidence": _commas("confidence", "Any of these; C is an estimate.", one_of(CONFIDENCES)),
         "facilities.country": _one("country", "A country, ISO 3166-1 alpha-3.", {"type": "string", "minLength": 3}),
         "facilities.bloc": _one("bloc", "A bloc of countries.", one_of(names.blocs)),
@@ -149,7 +151,7 @@ def parameters(names: Names, settings: Settings) -> dict[str, Schema]:
                                 default=DEFAULT_COMMODITY),
         "route.alternatives": _one("alternatives", "How many ways; over 1 the answer is a list.", _whole(1, MOST_WAYS),
                                    default=1),
-        "trace.element": _one("element", "The element traced.", one_of(tuple(GROUPS)), default="all"),
+        "trace.element": _one("element", "The element traced.", one_of(tuple(groups(names.chain))), default="all"),
         "trace.direction": _one("direction", "Where to look; as fits the place where none is given.",
                                 one_of(DIRECTIONS)),
         "trace.origin": _one("origin", "Bounds for this origin too: a country, bloc, facility or `recycled`.", text),
@@ -162,7 +164,8 @@ def parameters(names: Names, settings: Settings) -> dict[str, Schema]:
         "chokepoints.top": _one("top", "The first so many rows; all where none is given.", _whole(1, ROWS_MOST), 20),
         "chokepoints.cut": _one("cut", "The fewest things that leave the bloc less than this share of its demand.",
                                 share),
-        "frontier.element": _one("element", "The content that is counted.", one_of(ELEMENT_CHOICES), default="all"),
+        "frontier.element": _one("element", "The content that is counted.", one_of(element_choices(names.chain)),
+                                 default="all"),
         "frontier.trusted": _one("trusted", "Whose content is allied: what is outside China, the bloc, another bloc.",
                                  one_of((OUTSIDE_CHINA, "bloc", *names.blocs)), default=OUTSIDE_CHINA),
         "frontier.since": _one("since", "The stage from which on content is followed.", one_of(SINCE), default="mine"),
@@ -177,7 +180,7 @@ def parameters(names: Names, settings: Settings) -> dict[str, Schema]:
                              {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_MUSD}),
         "fixes.all": _one("all", "1: projects of all countries, not of the bloc alone.",
                           {"type": "integer", "enum": [0, 1]}, default=0),
-        "concentration.element": _one("element", "One element; all where none is given.", one_of(KEYS)),
+        "concentration.element": _one("element", "One element; all where none is given.", one_of(keys_of(names.chain))),
         "compare.case": _many("case", "A case: `baseline`, halts with semicolons, `scenario:NAME`, `open:ID`.", case,
                               ["baseline", names.halts[0]], required=True, least=LEAST, most=MOST),
         "compare.view": _one("view", "Of the page; says nothing here.", one_of(VIEWS)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from atlas.chain import Chain
 from atlas.losses import EFFECTS
 from atlas.openapi_schemas import (
     COUNT,
@@ -18,13 +19,13 @@ from atlas.openapi_schemas import (
     ref,
 )
 from atlas.thing_lanes import CLOSING
-from atlas.world import COMMODITIES, ELEMENTS, STAGES
+from atlas.world import COMMODITIES, STAGES
 
 MADE = ("baseline_t", "halted_t", "normal_t", "limit_t")
 ENDS = "tonnes:number share:share"
 
 
-def thing_schemas() -> dict[str, Schema]:
+def thing_schemas(chain: Chain) -> dict[str, Schema]:
     """Return the shapes of things by name."""
     return {
         "Lane": _lane(),
@@ -35,7 +36,7 @@ def thing_schemas() -> dict[str, Schema]:
             stage=one_of(STAGES), maybe="distance_km baseline_t halted_t",
         ),
         "Loss": nullable(record(" ".join(f"{e}:number" for e in EFFECTS))),
-        "Facility": _facility(),
+        "Facility": _facility(chain),
         "Company": _company(),
         "Country": _country(),
         "Through": _through(),
@@ -57,10 +58,10 @@ def _lane() -> Schema:
     )  # fmt: skip
 
 
-def _facility() -> Schema:
+def _facility(chain: Chain) -> Schema:
     units, lanes = listed(ref("Unit")), listed(ref("Lane"))
     told = {
-        "elements_made": listed(one_of(ELEMENTS)), "basket_share": by("element", SHARE),
+        "elements_made": listed(one_of(chain.elements)), "basket_share": by("element", SHARE),
         "source": by("field", TEXT),
         "capex": listed({"type": "object"}), "process_usd_t": nullable(NUMBER), "made": by("figure", NUMBER),
         "ramp": listed(record("year:year capacity_t:number output_t:number")), "inputs": lanes, "outputs": lanes,

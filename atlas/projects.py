@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from atlas.chain import chain_of
 from atlas.errors import BadInput
 from atlas.frame import Frame, Limits, state, surge_share
 from atlas.halt import Halt
@@ -24,7 +25,7 @@ from atlas.scenario import Scenario
 from atlas.solver import solve
 from atlas.solving import State, open_routes, solve_halted
 from atlas.stage import Ground, ground_of, with_stocks
-from atlas.world import CALIBRATED_YEAR, ELEMENTS, World, running
+from atlas.world import CALIBRATED_YEAR, World, running
 
 # Words of a facility's status -> what the project is called.
 STATUS_WORDS = {
@@ -150,7 +151,7 @@ def project_ground(study: Any, question: Scenario, projects: Sequence[Project]) 
     rows = [
         {"id": p.id, "start_year": CALIBRATED_YEAR, "status": "operating", "capacity_t": p.capacity_t,
          "output_t": full * p.capacity_t, "output_year": CALIBRATED_YEAR,
-         "elements": _undated(study.layers.facilities.at[p.id, "elements"])}
+         "elements": _undated(study.layers.facilities.at[p.id, "elements"], chain_of(study.layers).elements)}
         for p in projects
     ]  # fmt: skip
     rows += _kept_open(study.layers, {p.id for p in projects})
@@ -163,10 +164,10 @@ def project_ground(study: Any, question: Scenario, projects: Sequence[Project]) 
     return with_stocks(ground, question, ground.stage.router.tariff_usd_t)
 
 
-def _undated(tokens: Sequence[str]) -> str:
+def _undated(tokens: Sequence[str], elements: Sequence[str]) -> str:
     """Return the elements a project will make, whenever it begins with each."""
     made = {str(t).partition("@")[0] for t in tokens}
-    return ";".join(e for e in ELEMENTS if e in made)
+    return ";".join(e for e in elements if e in made)
 
 
 def _kept_open(layers: Layers, projects: set[str]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from atlas.chain import Chain, shipped_chain
 from atlas.errors import LayerError
 from atlas.halt_words import country_name
 from atlas.layers import Layers
@@ -27,9 +28,14 @@ class Figures:
 
     def __init__(
         self, summary: Mapping[str, Any], flows: pd.DataFrame, bloc: Callable[[str], frozenset[str]],
-        bloc_names: frozenset[str],
+        bloc_names: frozenset[str], chain: Chain | None = None,
     ) -> None:  # fmt: skip
         self.summary, self.flows, self._bloc, self._bloc_names = summary, flows, bloc, bloc_names
+        self._chain = chain or shipped_chain()
+
+    def _parts(self, element: str) -> list[str]:
+        """Return the elements that a row's word for one means."""
+        return list(self._chain.of(element)) or [element]
 
     def of(self, target: Mapping[str, Any]) -> tuple[float | None, str]:
         """Return the figure, or None and why there is none; raises LayerError for an unknown kind."""
@@ -56,7 +62,7 @@ class Figures:
         """Return tonnes of a commodity from `start` to `end`, domestic trade left out."""
         if element and commodity in ("magnet", "concentrate"):
             return None, f"{GOODS[commodity]} move whole in the model, not by element"
-        parts = [element] if element != "NdPr" else ["Nd", "Pr"]
+        parts = self._parts(element)
         sold, bought = self._inside(start), self._inside(end)
         tonnes = 0.0
         for importer, goods in self.summary["imports_element_t" if element else "imports_t"].items():
@@ -84,7 +90,7 @@ class Figures:
         f = self.flows[(self.flows["from_id"] == t["facility"]) & (self.flows["route_id"] != "")]
         f = f[f["commodity"] == t["commodity"]]
         element = str(t["element"])
-        return f[f["element"].isin(["Nd", "Pr"] if element == "NdPr" else [element])] if element else f
+        return f[f["element"].isin(self._parts(element))] if element else f
 
     def _made(self, t: Mapping[str, Any]) -> tuple[dict[str, float] | None, str]:
         """Return output by country of a stage, on the basis of a row."""
@@ -94,8 +100,8 @@ class Figures:
         by_element = self.summary["stage_output_element_t"].get(stage, {})
         if element or (stage == "mine" and "contained magnet rare earths" in basis):
             wanted = list(by_element) if not element else [element]
-            if element == "NdPr" and "NdPr" not in by_element:
-                wanted = ["Nd", "Pr"]
+            if element and element not in by_element:
+                wanted = self._parts(element)
             if element and not set(wanted) & set(by_element):
                 return None, f"the model has no {element} at this stage"
             whole: dict[str, float] = {}

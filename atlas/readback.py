@@ -9,7 +9,7 @@ import pandas as pd
 
 from atlas.routing import Path
 from atlas.solving import State
-from atlas.world import ELEMENTS, World
+from atlas.world import World
 
 # Tonnes below which a flow is the solver's rounding, not a shipment.
 LEAST_FLOW_T = 1e-6
@@ -167,7 +167,7 @@ def _flow_rows(world: World, lanes: pd.DataFrame, demand: pd.DataFrame) -> pd.Da
     plain = lanes[~lanes["commodity"].isin(["magnet", "scrap"]) | (to_plant & (lanes["commodity"] == "magnet"))]
     rows = [plain[[*ends, *route]].assign(tonnes=plain["t"])]
     scrap = lanes[lanes["commodity"] == "scrap"]
-    for e in ELEMENTS:
+    for e in world.elements:
         part = scrap["t"] * world.scrap_mix.loc[scrap["grade"], e].to_numpy()
         rows.append(scrap[[*ends, *route]].assign(element=e, grade="", tonnes=part))
     magnets = lanes[lanes["commodity"] == "magnet"].drop(columns=["element"])
@@ -198,7 +198,7 @@ def _closing_rows(world: World, lanes: pd.DataFrame, other: pd.DataFrame, make: 
         for r in other[other["kind"] == kind].itertuples():
             rows.append((commodity, str(r.key), str(r.unit), end, float(r.t)))
     for r in other[other["kind"] == "loss"].itertuples():
-        for e in ELEMENTS:
+        for e in world.elements:
             rows.append(("scrap", e, str(r.unit), "loss", float(r.t) * float(world.scrap_mix.at[r.key, e])))
     u = world.units
     booked = u[
@@ -212,14 +212,15 @@ def _closing_rows(world: World, lanes: pd.DataFrame, other: pd.DataFrame, make: 
         index="unit", columns="key", values="t", aggfunc="sum"
     )
     into, out, kept, stock = (
-        x.reindex(index=booked.index, columns=list(ELEMENTS)).fillna(0.0) for x in (into, out, kept, stock)
+        x.reindex(index=booked.index, columns=list(world.elements)).fillna(0.0) for x in (into, out, kept, stock)
     )
     smelts = (booked["stage"] == "metal").to_numpy()
     left = into.to_numpy() * np.where(smelts[:, None], world.metal_per_oxide, 1.0) - out.to_numpy() - kept.to_numpy()
     left += stock.to_numpy()
     for n, i in enumerate(booked.index):
         rows += [
-            ("metal" if smelts[n] else "oxide", e, str(i), "loss", float(left[n, k])) for k, e in enumerate(ELEMENTS)
+            ("metal" if smelts[n] else "oxide", e, str(i), "loss", float(left[n, k]))
+            for k, e in enumerate(world.elements)
         ]
     f = pd.DataFrame(rows, columns=["commodity", "element", "from_id", "to_id", "tonnes"])
     f = f.groupby(["commodity", "element", "from_id", "to_id"], as_index=False)["tonnes"].sum()
@@ -232,20 +233,20 @@ def _closing_rows(world: World, lanes: pd.DataFrame, other: pd.DataFrame, make: 
 
 
 def _element_flows(world: World, lanes: pd.DataFrame, side: str) -> pd.DataFrame:
-    """Return tonnes of each element into or out of each unit (index id, columns ELEMENTS), in the unit's own form."""
+    """Return tonnes of each element into or out of each unit (index id, columns `elements`), in the unit's own form."""
     moved = lanes[lanes["commodity"] != "magnet"]
     t, commodity = moved["t"].to_numpy(), moved["commodity"].to_numpy(dtype=object)
-    parts = np.zeros((len(moved), len(ELEMENTS)))
+    parts = np.zeros((len(moved), len(world.elements)))
     ore, scrap = commodity == "concentrate", commodity == "scrap"
-    parts[ore] = world.units.loc[moved.loc[ore, "mine"], list(ELEMENTS)].to_numpy(dtype=float)
-    parts[scrap] = world.scrap_mix.loc[moved.loc[scrap, "grade"], list(ELEMENTS)].to_numpy(dtype=float)
-    for k, e in enumerate(ELEMENTS):
+    parts[ore] = world.units.loc[moved.loc[ore, "mine"], list(world.elements)].to_numpy(dtype=float)
+    parts[scrap] = world.scrap_mix.loc[moved.loc[scrap, "grade"], list(world.elements)].to_numpy(dtype=float)
+    for k, e in enumerate(world.elements):
         parts[(moved["element"] == e).to_numpy(), k] = 1.0
     if side == "from_id":
         # A powder recycler's books are in oxide.
         powder = (commodity == "metal") & (moved["from_id"].map(world.units["stage"]) == "recycling").to_numpy()
         parts[powder] /= world.metal_per_oxide
-    return pd.DataFrame(parts * t[:, None], columns=list(ELEMENTS)).groupby(moved[side].to_numpy()).sum()
+    return pd.DataFrame(parts * t[:, None], columns=list(world.elements)).groupby(moved[side].to_numpy()).sum()
 
 
 def _spend(world: World, lanes: pd.DataFrame, units: pd.DataFrame, other: pd.DataFrame) -> float:

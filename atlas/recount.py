@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from atlas.balances import ENDS, Chemistry, open_limits, outputs, own_stock
+from atlas.chain import chain_of
 from atlas.layers import Layers
 
 DIGITS = 1e-5  # the summary is rounded to 6 significant digits
 LEAST_T = 1e-2  # of sums over flows whose least are not written
-GRADE_OF_MATERIAL = {"smco": "SmCo"}  # a demand row may name a material; else its sector's grades say
 EVEN_SHARE = 0.01  # equal buyers differ by at most a point
 STAGES = ("mine", "separation", "metal", "magnet", "recycling")
 
@@ -26,8 +26,9 @@ def demand_rows(layers: Layers) -> pd.DataFrame:
     d = pd.DataFrame(layers.demand[["country", "sector", "demand_t"]]).rename_axis("demand_id").reset_index()
     d["material"] = layers.demand["material"].to_numpy() if "material" in layers.demand else ""
     shares = layers.sector_grades.reset_index().reindex(columns=["sector", "grade", "share", "step_down_share"])
-    apart = d["material"].isin(list(GRADE_OF_MATERIAL))
-    own = d[apart].assign(grade=d["material"].map(GRADE_OF_MATERIAL), share=1.0, step_down_share=0.0)
+    grade_of = chain_of(layers).materials  # a demand row may name a material; else its sector's grades say
+    apart = d["material"].isin(list(grade_of))
+    own = d[apart].assign(grade=d["material"].map(grade_of), share=1.0, step_down_share=0.0)
     d = pd.concat([d[~apart].merge(shares, on="sector"), own], ignore_index=True)
     d["demand_t"] = d["demand_t"].astype(float) * d["share"].astype(float)
     d["step_t"] = d["demand_t"] * d["step_down_share"].astype(float).fillna(0.0)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from atlas.errors import BadInput
 from atlas.scenario import StockRelease
-from atlas.world import ELEMENTS, Release, World
+from atlas.world import Release, World, pair_parts
 
 _Hit = tuple[tuple[str, str, str], float]
 _Column = tuple[str, str, float, tuple[_Hit, ...]]
@@ -59,22 +59,23 @@ def _columns(world: World, s: StockRelease) -> list[_Column]:
 
 def _uses(world: World, s: StockRelease, i: str, stage: str, product: str, e: str) -> list[_Hit]:
     """Return the rows that a tonne of stock of element `e` enters at a unit; none where it has no use."""
-    pr = {"Nd": 0.0, "Pr": 1.0}.get(e)
+    pair = world.chain.pair
+    pr = float(e == pair[1]) if e in pair else None
     blend: list[_Hit] = []
     if pr is not None:
-        least, most = world.parameter("ndpr_pr_min"), world.parameter("ndpr_pr_max")
+        least, most = map(world.parameter, world.chain.pair_bounds)
         blend = [(("pr_least", i, ""), pr - least), (("pr_most", i, ""), most - pr)]
-    elements = world.units.at[i, "elements"] or ELEMENTS
+    elements = world.units.at[i, "elements"] or world.elements
     own = not s.in_country
     if s.commodity == "oxide":
         if stage == "metal" and product == "metal" and e in elements:
-            return [(("met", i, e), float(world.metal_yield[ELEMENTS.index(e)])), *blend]
+            return [(("met", i, e), float(world.metal_yield[world.elements.index(e)])), *blend]
         if own and stage in ("separation", "recycling") and product == "oxide" and e in elements:
             # What a recycler makes counts as its output; what lay in stock does not.
             return [(("ox", i, e), 1.0), *([(("act", i, ""), -1.0)] if stage == "recycling" else [])]
         return []
-    if stage == "magnet" and product != "bonded" and (product == "smco") == (e == "Sm"):
-        return [(("mag", i, "NdPr" if pr is not None else e), 1.0), *blend]
+    if stage == "magnet" and product != "bonded" and (product == "smco") == (e in world.chain.not_recycled):
+        return [(("mag", i, world.chain.key(e)), 1.0), *blend]
     if stage == "metal" and product == "alloy" and e in elements:
         return [(("met", i, e), 1.0)]
     if own and stage == "metal" and product == "metal" and e in elements:
@@ -84,10 +85,10 @@ def _uses(world: World, s: StockRelease, i: str, stage: str, product: str, e: st
 
 def _mix(world: World, s: StockRelease) -> dict[str, float]:
     """Return the part of each element in a stock of oxide or metal."""
-    if s.element not in ("", "NdPr"):
+    if s.element not in ("", world.chain.pair_name):
         return {s.element: 1.0}
-    pr = world.parameter("swarf_pr_in_ndpr")
-    return {"Nd": 1 - pr, "Pr": pr}
+    # Of a commodity without a pair, a stock that names no element is of the first.
+    return pair_parts(world) or {world.elements[0]: 1.0}
 
 
 def _magnets(world: World, s: StockRelease) -> list[_Column]:

@@ -7,16 +7,22 @@ from typing import Any
 
 from markupsafe import Markup
 
-from atlas.concentration import ALL, KEYS, MAGNETS, MEASURE_WORDS, Concentration, Published, Report
+from atlas.chain import Chain
+from atlas.concentration import ALL, MAGNETS, MEASURE_WORDS, Concentration, Published, Report, keys_of
 from atlas.render_data import web_address
 from atlas.render_ink import BLUE, INK, MARKED, ON, REST, SECOND, SOFT, THIRD
 from atlas.render_ink import LINE as GRID
-from atlas.world import RECIPE_KEYS, STAGES
+from atlas.world import STAGES
 
 # The largest country, the next two, the rest.
 FIRST, MARK = BLUE, MARKED
-KEY_WORDS = {ALL: "all, in the stage's unit", MAGNETS: "Nd, Pr, Dy and Tb"} | {k: k for k in RECIPE_KEYS}
+KEY_WORDS = {ALL: "all, in the stage's unit", MAGNETS: "Nd, Pr, Dy and Tb"}
 STAGE_WORDS = {s: {"mine": "mining", "magnet": "magnets"}.get(s, s) for s in STAGES}
+
+
+def key_words(chain: Chain) -> list[tuple[str, str]]:
+    """Return what an element may be, each with its words."""
+    return [(k, KEY_WORDS.get(k, k)) for k in keys_of(chain)]
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ NARROW = _Layout("narrow", 350, 88, 292, 24)
 
 def page_parts(r: Report) -> dict[str, Any]:
     """Return everything the page shows: sentence, plots, tables."""
-    keys = [k for k in KEYS if any(c.element == k for c in r.rows)]
+    keys = list(dict.fromkeys(c.element for c in r.rows))
     fair = [p for p in r.published if not math.isnan(p.model)]
     return {
         "sentence": r.sentence,

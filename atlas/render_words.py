@@ -19,10 +19,10 @@ from atlas.answer_words import (
     released,
     rises,
 )
+from atlas.chain import chain_of
 from atlas.halt_words import country_name, describe
 from atlas.render_cards import Bar, Card, baseline_cards, halt_cards, percent, sector_bars, tonnes
 from atlas.render_style import COMMODITY_LABELS, buyer_swatch
-from atlas.world import ELEMENTS
 
 __all__ = ["Buyer", "Halted", "Table", "Words", "describe", "differs", "halt_specs", "percent", "tonnes", "words"]
 
@@ -274,7 +274,8 @@ def _prices(outcome: Any, commodity: str) -> Table:
     """Return the prices of a commodity after the halt: a row a country, a column a grade or element."""
     state = outcome.summary["halted"]
     kinds, kinks = state.get("prices_usd_t", {}).get(commodity, {}), state.get("price_kinks", {}).get(commodity, {})
-    columns = [k for k in (*ELEMENTS, *GRADES) if k in kinds] + sorted(set(kinds) - {*ELEMENTS, *GRADES})
+    known = (*chain_of(outcome.layers).elements, *GRADES)
+    columns = [k for k in known if k in kinds] + sorted(set(kinds) - {*known})
     flows = outcome.flows[outcome.flows["commodity"] == commodity]
     taken = flows.groupby("to_country")["tonnes"].max().to_dict()
     places = sorted({p for k in columns for p in kinds[k]}, key=lambda p: (-taken.get(p, 0.0), p))

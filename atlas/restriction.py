@@ -10,7 +10,7 @@ from atlas.halt import Halt
 from atlas.lane_routes import Thing, Way
 from atlas.routing import Closures
 from atlas.scenario import Scenario
-from atlas.world import ELEMENTS, World, recipe_key
+from atlas.world import World
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ def covered(world: World, halt: Halt) -> np.ndarray:
     if not halt.elements:
         return np.isin(commodity, list(halt.commodities))
     holds = np.isin(lanes["element"].to_numpy(dtype=object), list(halt.elements))
-    key = sorted({recipe_key(e) for e in halt.elements})
+    key = sorted({world.chain.key(e) for e in halt.elements})
     content = world.recipes.loc["sintered"]
     rich = [g for g in content.index if (content.loc[g, key].to_numpy(dtype=float) > 0).any()]
     in_magnet = np.isin(lanes["grade"].to_numpy(dtype=object), rich)
-    elements = [e for e in ELEMENTS if e in halt.elements]
+    elements = [e for e in world.elements if e in halt.elements]
     ore = [i for i in u.index if u.at[i, "stage"] == "mine" and (u.loc[i, elements].to_numpy(dtype=float) > 0).any()]
     in_ore = np.isin(lanes["mine"].to_numpy(dtype=object), ore)
     mask = holds & np.isin(commodity, ["oxide", "metal"]) | in_magnet & (commodity == "magnet")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atlas.halt import ELEMENT_TOKENS, Names
+from atlas.halt import Names
 from atlas.scenario_rows import day_of, known_fields, maybe_one_of, number, one_of, shown, unknown
 from atlas.world import COMMODITIES
 
@@ -241,7 +241,7 @@ def stock_rows(
         commodity = one_of(row, "commodity", "commodity", TRADED, where, problems)
         if commodity == "concentrate" and kind == "country":
             problems.append(f"{where}: concentrate lies with a facility: expected `facility`, not `country`")
-        element = maybe_one_of(row, "element", "element", ELEMENT_TOKENS, where, problems)
+        element = maybe_one_of(row, "element", "element", names.chain.tokens, where, problems)
         if element and commodity in ("concentrate", "magnet"):
             problems.append(f"{where}: element: goes with oxide and metal, not with {commodity}")
         grade = _grade(row, where, commodity, names, problems)

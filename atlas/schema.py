@@ -5,6 +5,7 @@ need two columns or two layers stand in `layer_check`.
 """
 
 import csv
+import dataclasses
 import datetime as dt
 import math
 import re
@@ -16,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from atlas.chain import Chain
 from atlas.errors import LayerError, nearest
 
 TYPES = ("str", "int", "float", "bool", "date", "list", "geometry")
@@ -100,6 +102,35 @@ def read_schema(path: Path) -> Schema:
     if problems or not columns:
         raise LayerError(problems or f"the schema {path} holds no columns")
     return Schema(tuple(columns))
+
+
+def schema_of(schema: Schema, shipped: Chain, chain: Chain) -> Schema:
+    """Return the schema for another chain: a basket and a recipe column for each of its elements, and their names."""
+    if chain == shipped:
+        return schema
+    old, new = "|".join(shipped.elements), "|".join(chain.elements)
+    baskets = {shipped.basket_column(e): shipped.elements[n:n + 1] for n, e in enumerate(shipped.elements)}
+    recipes = {shipped.recipe_column(k) for k in shipped.keys}
+    made: list[Column] = []
+    for c in schema.columns:
+        if c.layer == "facilities" and c.column in baskets:
+            if baskets[c.column] == shipped.elements[:1]:
+                made += [dataclasses.replace(c, column=chain.basket_column(e), unit="share of the mine's product",
+                         description=f"{e} in what the mine makes") for e in chain.elements]  # fmt: skip
+        elif c.layer == "grades" and c.column in recipes:
+            if c.column == shipped.recipe_column(shipped.keys[0]):
+                made += [dataclasses.replace(c, column=chain.recipe_column(k), description=f"{k} in a tonne of blank")
+                         for k in chain.keys]  # fmt: skip
+        elif c.column == "elements":
+            words = c.allowed.removeprefix("dated:")
+            made.append(dataclasses.replace(c, allowed=c.allowed.replace(words, new)))
+        elif c.column == "element" and c.allowed:
+            made.append(dataclasses.replace(c, allowed="|".join(chain.tokens)))
+        elif c.column == "material":
+            made.append(dataclasses.replace(c, allowed="|".join(chain.materials)))
+        else:
+            made.append(dataclasses.replace(c, allowed=c.allowed.replace(old, new)))
+    return Schema(tuple(made))
 
 
 def check_columns(layer: str, found: Iterable[str], schema: Schema, partial: bool = False) -> list[Finding]:

@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
 from atlas.readback import Reading
-from atlas.world import ELEMENTS, RECIPE_KEYS, STAGES, World, recipe_of
+from atlas.world import STAGES, World, recipe_of
 
 
 def rounded(value: Any, digits: int = 6) -> Any:
@@ -125,7 +125,7 @@ def _by_element(world: World, r: Reading) -> dict[str, dict[str, dict[str, float
     u, lanes = world.units, r.lanes
     out: dict[str, dict[str, dict[str, float]]] = {s: {} for s in STAGES}
     mines = u.index[u["stage"] == "mine"]
-    for e in ELEMENTS:
+    for e in world.elements:
         t = r.units.loc[mines, "output_t"] * u.loc[mines, e]
         out["mine"][e] = _positive(t.groupby(u.loc[mines, "country"]).sum())
         for stage, commodity, product in (
@@ -145,7 +145,7 @@ def _by_element(world: World, r: Reading) -> dict[str, dict[str, dict[str, float
     recipe = [recipe_of(p) for p in made["unit"].map(u["product"])]
     content = world.recipes.reindex(pd.MultiIndex.from_arrays([recipe, made["grade"]]))
     country = made["unit"].map(u["country"]).to_numpy()
-    for k in RECIPE_KEYS:
+    for k in world.recipe_keys:
         out["magnet"][k] = _positive((made["t"] * content[k].to_numpy()).groupby(country).sum())
     return out
 
@@ -188,7 +188,7 @@ def origin_shares(world: World, r: Reading, bloc: frozenset[str]) -> dict[str, f
     upstream = lanes[lanes["commodity"] != "magnet"].copy()
     upstream["mass"] = upstream["t"].where(upstream["commodity"] != "concentrate", 0.0)
     ore = upstream["commodity"] == "concentrate"
-    basket = u.loc[upstream.loc[ore, "mine"], list(ELEMENTS)].to_numpy(dtype=float).sum(axis=1)
+    basket = u.loc[upstream.loc[ore, "mine"], list(world.elements)].to_numpy(dtype=float).sum(axis=1)
     upstream.loc[ore, "mass"] = upstream.loc[ore, "t"].to_numpy() * basket
     nodes = pd.Index(sorted(set(upstream["from_id"]) | set(upstream["to_id"]) | set(delivered["from_id"])))
     a, b = nodes.get_indexer(upstream["from_id"]), nodes.get_indexer(upstream["to_id"])

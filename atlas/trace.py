@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from atlas.chain import Chain, chain_of
 from atlas.errors import BadInput, NoAnswer, UnknownName, nearest
 from atlas.outcome import Outcome
 from atlas.summary import rounded
@@ -24,10 +25,16 @@ from atlas.trace_arcs import place
 from atlas.trace_bounds import Bounds, Finder
 from atlas.trace_shares import RECYCLED, Material, Shares, shares_down, shares_up
 from atlas.trace_target import CHAIN, Target, find_target
-from atlas.world import ELEMENTS
 
 DIRECTIONS = ("up", "down", "both")
-GROUPS: dict[str, tuple[str, ...]] = {"all": ELEMENTS, "NdPr": ("Nd", "Pr")} | {e: (e,) for e in ELEMENTS}
+
+
+def groups(chain: Chain) -> dict[str, tuple[str, ...]]:
+    """Return what may be traced -> its elements: all, the pair that is bought as one, each element."""
+    pair = {chain.pair_name: chain.pair} if chain.pair else {}
+    return {"all": chain.elements} | pair | {e: (e,) for e in chain.elements}
+
+
 # Stages that lie before a place, and behind it, by what the place is.
 BEFORE: dict[str, tuple[str, ...]] = {
     "mine": (),
@@ -84,7 +91,7 @@ class Trace:
     @property
     def elements(self) -> tuple[str, ...]:
         """The elements traced."""
-        return GROUPS[self.element]
+        return groups(chain_of(self.outcome.layers))[self.element]
 
     @cached_property
     def up_target(self) -> Target:
@@ -157,10 +164,11 @@ def trace(
     NoAnswer where the place runs in neither state or holds nothing of the element.
     """
     problems: list[str] = []
-    if element not in GROUPS:
-        wanted = {k.lower(): k for k in GROUPS}.get(element.lower())
+    known = groups(chain_of(outcome.layers))
+    if element not in known:
+        wanted = {k.lower(): k for k in known}.get(element.lower())
         if wanted is None:
-            raise UnknownName("element", element[:40], nearest(element, GROUPS) or list(GROUPS))
+            raise UnknownName("element", element[:40], nearest(element, known) or list(known))
         element = wanted
     if direction is not None and direction not in DIRECTIONS:
         problems.append(f"direction {direction[:40]!r}: expected {', '.join(DIRECTIONS)}")
@@ -173,7 +181,7 @@ def trace(
     origin = _origin(origin, outcome)
     if target.absent:
         raise NoAnswer(target.absent)
-    elements = GROUPS[element]
+    elements = known[element]
     after = Material(outcome.halted)
     before = after if outcome.is_baseline else Material(outcome.baseline)
     ran, runs = (_running(target, m, elements) for m in (before, after))
@@ -248,7 +256,7 @@ def _what(element: str) -> str:
 
 def _idle(target: Target, element: str, states: tuple[Material, Material], year: int) -> str:
     """Say why nothing of the element moves through a place that is in the model."""
-    others = [e for e in ELEMENTS if any(_running(target, m, (e,)).units for m in states)]
+    others = [e for e in states[0].world.elements if any(_running(target, m, (e,)).units for m in states)]
     if others:
         return f"{target.name} takes in no {_what(element)} in {year}; it does take in {', '.join(others)}"
     if target.units and target.units[0].step == "demand":

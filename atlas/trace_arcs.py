@@ -16,7 +16,7 @@ from scipy import sparse
 
 from atlas.readback import LEAST_FLOW_T, Reading
 from atlas.releases import is_stock
-from atlas.world import ELEMENTS, World
+from atlas.world import World
 
 ENDS = ("surplus", "stock", "loss")
 ARC_COLUMNS = ("element", "from_node", "to_node", "commodity", "t", "route_id")
@@ -105,7 +105,7 @@ def element_arcs(world: World, r: Reading) -> pd.DataFrame:
     made = pd.concat([magnets, stocks[stocks["commodity"] == "magnet"]]).assign(mine="")[keep].reset_index(drop=True)
     rows = pd.concat([before_t, _contained(world, made, _nd_parts(world, before_t))], ignore_index=True)
     rows = _nodes(world, rows)
-    long = rows.melt([c for c in ARC_COLUMNS if c not in ("element", "t")], list(ELEMENTS), "element", "t")
+    long = rows.melt([c for c in ARC_COLUMNS if c not in ("element", "t")], list(world.elements), "element", "t")
     long = long[long["t"] > LEAST_FLOW_T]
     assert set(long["from_node"].map(place)) <= set(u.index) | set(world.markets.index) | set(stocks["from_id"])
     return long[list(ARC_COLUMNS)].reset_index(drop=True)
@@ -114,35 +114,42 @@ def element_arcs(world: World, r: Reading) -> pd.DataFrame:
 def _contained(world: World, rows: pd.DataFrame, nd_part: dict[str, float]) -> pd.DataFrame:
     """Return the rows with a column of tonnes for each element."""
     commodity = rows["commodity"].to_numpy(dtype=object)
-    parts = np.zeros((len(rows), len(ELEMENTS)))
+    elements = list(world.elements)
+    parts = np.zeros((len(rows), len(elements)))
     ore = commodity == "concentrate"
-    parts[ore] = world.units.loc[rows.loc[ore, "mine"], list(ELEMENTS)].to_numpy(dtype=float) * world.metal_per_oxide
+    parts[ore] = world.units.loc[rows.loc[ore, "mine"], elements].to_numpy(dtype=float) * world.metal_per_oxide
     scrap = (commodity == "scrap") & (rows["grade"] != "").to_numpy()
-    parts[scrap] = world.scrap_mix.loc[rows.loc[scrap, "grade"], list(ELEMENTS)].to_numpy() * world.metal_per_oxide
+    parts[scrap] = world.scrap_mix.loc[rows.loc[scrap, "grade"], elements].to_numpy() * world.metal_per_oxide
     named = rows["element"].to_numpy(dtype=object)
-    for k, e in enumerate(ELEMENTS):
+    for k, e in enumerate(world.elements):
         parts[(named == e) & (commodity == "metal"), k] = 1.0
         parts[(named == e) & (commodity != "metal"), k] = world.metal_per_oxide[k]
     magnet = commodity == "magnet"
     if magnet.any():
         held = world.recipes.xs("bonded", level="product")  # of the finished magnet, which is what a bonded one takes
-        held = held.loc[rows.loc[magnet, "grade"], ["NdPr", "Dy", "Tb", "Sm"]].to_numpy(dtype=float)
-        usual = 1 - world.parameter("swarf_pr_in_ndpr")
-        nd = np.array([nd_part.get(i, usual) for i in rows.loc[magnet, "from_id"]])
-        parts[magnet] = np.column_stack([held[:, 0] * nd, held[:, 0] * (1 - nd), held[:, 1:]])
-    t = pd.DataFrame(parts * rows["t"].to_numpy()[:, None], columns=list(ELEMENTS), index=rows.index)
+        held = held.loc[rows.loc[magnet, "grade"], list(world.recipe_keys)].to_numpy(dtype=float)
+        if not world.chain.pair:
+            parts[magnet] = held
+        else:
+            usual = 1 - world.parameter(world.chain.pair_usual)
+            nd = np.array([nd_part.get(i, usual) for i in rows.loc[magnet, "from_id"]])
+            parts[magnet] = np.column_stack([held[:, 0] * nd, held[:, 0] * (1 - nd), held[:, 1:]])
+    t = pd.DataFrame(parts * rows["t"].to_numpy()[:, None], columns=list(world.elements), index=rows.index)
     return pd.concat([rows.drop(columns=["t", "element"]), t], axis=1)
 
 
 def _nd_parts(world: World, rows: pd.DataFrame) -> dict[str, float]:
-    """Return the part of Nd in the NdPr of each magnet plant's magnets."""
+    """Return the part of the first element in the pair (Nd in NdPr) of each magnet plant's magnets."""
+    if not world.chain.pair:
+        return {}
     plants = world.units.index[world.units["stage"] == "magnet"]
-    columns = ["Nd", "Pr"]
+    columns = list(world.chain.pair)
     taken = rows[rows["commodity"] == "metal"].groupby("to_id")[columns].sum()
     swarf = rows[rows["commodity"] == "scrap"].groupby("from_id")[columns].sum()
     left = taken.reindex(plants).fillna(0.0) - swarf.reindex(plants).fillna(0.0)
     whole = left.sum(axis=1)
-    return {str(i): float(np.clip(left.at[i, "Nd"] / whole[i], 0.0, 1.0)) for i in plants if whole[i] > LEAST_FLOW_T}
+    first = left[columns[0]]
+    return {str(i): float(np.clip(first[i] / whole[i], 0.0, 1.0)) for i in plants if whole[i] > LEAST_FLOW_T}
 
 
 def _nodes(world: World, rows: pd.DataFrame) -> pd.DataFrame:
@@ -165,7 +172,7 @@ def _nodes(world: World, rows: pd.DataFrame) -> pd.DataFrame:
     rows["to_node"] = [node(b, m) for b, m in zip(rows["to_id"], rows["mine"], strict=True)]
     rows.loc[own, "to_node"] += "|out"
     rows.loc[sold, "from_node"] += "|out"
-    columns = list(ELEMENTS)
+    columns = list(world.elements)
     inner = rows[sold].groupby("from_id")[columns].sum().sub(rows[own].groupby("to_id")[columns].sum(), fill_value=0.0)
     inner = inner.clip(lower=0.0).reset_index(names="from_node")
     inner["to_node"] = inner["from_node"] + "|out"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from atlas.chain import chain_of
 from atlas.halt_words import country_name
 from atlas.releases import is_stock
 from atlas.trace import Trace
@@ -140,7 +141,10 @@ def name(trace: Trace, key: str) -> str:
 
 def what(trace: Trace) -> str:
     """Return the words for the elements of a trace."""
-    return {"all": "rare earths (Nd, Pr, Dy, Tb, Sm)", "NdPr": "Nd and Pr"}.get(trace.element, trace.element)
+    chain = chain_of(trace.outcome.layers)
+    if trace.element == "all":
+        return f"{chain.name} ({', '.join(chain.elements)})" if len(chain.elements) > 1 else chain.name
+    return " and ".join(chain.of(trace.element))
 
 
 def percent(share: float) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from atlas.chain import chain_of
 from atlas.closure import Closure, closure
 from atlas.errors import BadInput, LayerError
 from atlas.layers import Layers
@@ -184,7 +185,8 @@ def validate(study: "Study") -> Validation:
         )
     summary = study.solve().summary["baseline"]
     solved = study.baseline
-    figures = Figures(summary, solved.reading.flows, study.layers.bloc, frozenset(study.layers.bloc_names))
+    figures = Figures(summary, solved.reading.flows, study.layers.bloc, frozenset(study.layers.bloc_names),
+                      chain_of(study.layers))
     table = compare(study.layers, figures)
     closed = closure(solved.world, solved.reading)
     return Validation(

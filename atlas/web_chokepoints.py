@@ -12,6 +12,7 @@ from flask import Blueprint, Response, current_app, request
 from markupsafe import Markup
 
 from atlas.candidates import KINDS, SET_KINDS
+from atlas.chain import chain_of
 from atlas.chokepoint_words import (
     KIND_WORDS,
     NOT_OPTIMISED,
@@ -27,7 +28,6 @@ from atlas.chokepoint_words import (
 from atlas.chokepoints import LARGEST, LIMIT_S, TOLD, WorstSets, question, worst_sets
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.export_chokepoints import chokepoints_geojson, sets_csv, singles_csv
-from atlas.halt import ELEMENT_TOKENS
 from atlas.losses import ALL, GOODS, Lens, lens
 from atlas.minimum_cut import MinimumCut, minimum_cut
 from atlas.render import environment
@@ -206,7 +206,7 @@ def _asked(alone: str = "") -> Ask:
     blocs = atlas.study.layers.bloc_names
     usual = default.bloc if default.bloc in blocs else blocs[0]
     bloc = name("bloc", "bloc", usual, blocs)
-    element = name("element", "element", default.element, [ALL, *ELEMENT_TOKENS])
+    element = name("element", "element", default.element, [ALL, *chain_of(atlas.study.layers).tokens])
     commodity = name("commodity", "commodity", default.commodity, GOODS)
     size = _whole(single(found, "size", "1", problems), "size", LARGEST, problems)
     text = single(found, "top", "", problems)
@@ -364,7 +364,7 @@ def _form(ask: Ask) -> dict[str, Any]:
     sizes = [(1, "one thing"), (2, f"two together ({minutes[2]})"), (3, f"three together ({minutes[3]})")]
     return {
         "blocs": [(b, b == ask.bloc) for b in _atlas().study.layers.bloc_names],
-        "elements": [(e, e == ask.element) for e in (ALL, *ELEMENT_TOKENS)],
+        "elements": [(e, e == ask.element) for e in (ALL, *chain_of(_atlas().study.layers).tokens)],
         "commodities": [(c, c == ask.commodity) for c in GOODS],
         "sizes": [(n, words, n == ask.size) for n, words in sizes],
         "kinds": [(k, KIND_WORDS[k], k in ask.among) for k in KINDS],

@@ -6,10 +6,11 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, current_app, request
 
 from atlas.answer_tables import CONCENTRATION_COLUMNS, concentration_table
-from atlas.concentration import KEYS, Report, concentration
+from atlas.chain import chain_of
+from atlas.concentration import Report, concentration, keys_of
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.render import environment
-from atlas.render_concentration import KEY_WORDS, page_parts
+from atlas.render_concentration import key_words, page_parts
 from atlas.web_answers import Document
 from atlas.web_formats import csv_document, json_document
 from atlas.web_pages import html_document, nav
@@ -33,7 +34,7 @@ def concentration_page() -> Response:
         return html_document(
             template.render(
                 nav=nav("/concentration"), base=atlas.assets.base, here="/concentration", p=made, halts=halts,
-                element=element, keys=[(k, KEY_WORDS[k]) for k in KEYS], json=f"/api/concentration{tail}",
+                element=element, keys=key_words(chain_of(atlas.study.layers)), json=f"/api/concentration{tail}",
                 csv=f"/api/concentration.csv{tail}",
             )
         )  # fmt: skip
@@ -77,8 +78,9 @@ def _ask() -> tuple[str, tuple[str, ...]]:
     found = parameters(request, PARAMETERS, atlas.settings)
     problems: list[str] = []
     element = single(found, "element", "", problems)
-    if element and element not in KEYS:
-        problems += UnknownName("element", element, nearest(element, KEYS) or KEYS).problems
+    known = keys_of(chain_of(atlas.study.layers))
+    if element and element not in known:
+        problems += UnknownName("element", element, nearest(element, known) or known).problems
     halts: tuple[str, ...] = ()
     try:
         halts = tuple(atlas.study.question(found.get("halt", [])).specs)

@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, request
 
-from atlas.allied import ELEMENT_CHOICES, SINCE, element_keys
+from atlas.allied import SINCE, element_choices, element_keys
 from atlas.answer_tables import FRONTIER_COLUMNS, WORTH_COLUMNS, frontier_table, worth_table
+from atlas.chain import chain_of
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.frontier import OUTSIDE_CHINA, POINTS, POINTS_MOST, Frontier, frontier
 from atlas.frontier_words import percent, sentence, share_title, thousands, worth_sentence
@@ -147,7 +148,7 @@ def _frontier_ask() -> Ask:
     if since not in SINCE:
         problems += UnknownName("stage", since, nearest(since, SINCE) or list(SINCE)).problems
     try:
-        keys = element_keys(element)
+        keys = element_keys(element, chain_of(atlas.study.layers))
         element = keys[0] if len(keys) == 1 else "all"
     except UnknownName as e:
         problems += e.problems
@@ -240,7 +241,7 @@ def _form(ask: Ask, study: Any) -> dict[str, Any]:
     trusted += [(b, f"inside {b}") for b in sorted(study.blocs) if b != ask.bloc]
     return {
         "blocs": [(b, b == ask.bloc) for b in sorted(study.blocs)],
-        "elements": [(e, e == ask.element) for e in ELEMENT_CHOICES],
+        "elements": [(e, e == ask.element) for e in element_choices(chain_of(study.layers))],
         "halts": halts,
         "more": ask.halts if len(ask.halts) > 1 else (),
         "trusted": [(t, words, t == ask.trusted) for t, words in trusted],

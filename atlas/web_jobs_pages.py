@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, current_app, g, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from atlas.chain import chain_of
 from atlas.errors import BadInput, UnknownName, nearest
-from atlas.halt import ELEMENT_TOKENS
 from atlas.page_text import text
 from atlas.render import environment
 from atlas.web_answers import Document
@@ -300,7 +300,7 @@ def _forms() -> list[dict[str, Any]]:
     usual = "us-allies" if "us-allies" in bloc_names else bloc_names[0]
     halts = [(spec, words) for words, spec in HALTS if spec and _known(spec)]
     bloc = {"name": "bloc", "label": text("jobs.bloc"), "choices": [(b, b) for b in bloc_names], "usual": usual}
-    elements = [(e, e) for e in ("all", *ELEMENT_TOKENS)]
+    elements = [(e, e) for e in ("all", *chain_of(study.layers).tokens)]
     element = {"name": "element", "label": text("jobs.element"), "choices": elements, "usual": "all"}
     halt = {"name": "halt", "label": text("jobs.halt"), "choices": halts, "usual": WORTH_HALT}
     size = {"name": "size", "label": text("jobs.size"), "usual": "2",

@@ -103,7 +103,8 @@ def openapi_document(study: Any, settings: Settings) -> dict[str, Any]:
         "tags": [{"name": name, "description": about} for name, about in GROUPS.items()],
         "paths": paths,
         "components": {
-            "schemas": basic_schemas() | finding_schemas() | explore_schemas() | thing_schemas()
+            "schemas": basic_schemas() | finding_schemas(names.chain) | explore_schemas(names.chain)
+            | thing_schemas(names.chain)
             | {"Scenario": scenario_schema(study, names)},
             "parameters": {_component(key): p for key, p in known.items()},
             "headers": HEADERS,

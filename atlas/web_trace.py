@@ -11,12 +11,13 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
 from atlas.answer_tables import TRACE_COLUMNS, trace_table
+from atlas.chain import chain_of
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.export_trace import trace_geojson
 from atlas.halt_words import country_name
 from atlas.render import environment
 from atlas.render_trace import page
-from atlas.trace import DIRECTIONS, GROUPS, Trace, trace
+from atlas.trace import DIRECTIONS, Trace, groups, trace
 from atlas.trace_target import known_ids
 from atlas.web_answers import Document
 from atlas.web_errors import NotFound
@@ -184,8 +185,9 @@ def _read(found: Mapping[str, list[str]], problems: list[str]) -> TraceQuery:
     if len(halts) > settings.max_halts:
         problems.append(f"{len(halts)} halts: expected {settings.max_halts} at most")
     element = single(found, "element", "all", problems)
-    if element not in GROUPS:
-        problems.append(f"unknown element {element[:40]!r}; nearest: {', '.join(nearest(element, GROUPS) or GROUPS)}")
+    known = groups(chain_of(_atlas().study.layers))
+    if element not in known:
+        problems.append(f"unknown element {element[:40]!r}; nearest: {', '.join(nearest(element, known) or known)}")
     direction = single(found, "direction", "", problems) or None
     if direction is not None and direction not in DIRECTIONS:
         problems.append(f"direction {direction[:40]!r}: expected {', '.join(DIRECTIONS)}")
@@ -223,7 +225,7 @@ def _form(query: TraceQuery, place: str) -> Markup:
             names=[(i, n) for i, n in names.items() if n],
             q=query,
             threshold=f"{query.threshold:g}" if query.threshold is not None else "",
-            elements=list(GROUPS),
+            elements=list(groups(chain_of(layers))),
             blocs=layers.bloc_names,
             directions=[("", "as fits"), ("up", "upstream"), ("down", "downstream"), ("both", "both")],
         )

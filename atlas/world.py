@@ -12,21 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from atlas.chain import Chain, chain_of, shipped_chain
 from atlas.errors import LayerError
 from atlas.layers import Layers
 
-ELEMENTS: tuple[str, ...] = ("Nd", "Pr", "Dy", "Tb", "Sm")
-# What NdFeB magnets hold, and what a unit makes that does not say; Sm goes into samarium-cobalt alone.
-NDFEB_ELEMENTS: tuple[str, ...] = ("Nd", "Pr", "Dy", "Tb")
-# Metals as recipes count them: Nd and Pr are bought and blended as one.
-RECIPE_KEYS: tuple[str, ...] = ("NdPr", "Dy", "Tb", "Sm")
 COMMODITIES: tuple[str, ...] = ("concentrate", "oxide", "metal", "magnet", "scrap")
 STAGES: tuple[str, ...] = ("mine", "separation", "metal", "magnet", "recycling")
 CALIBRATED_YEAR = 2024
-# End-of-life magnets are older than today's mix and hotter than the cheap grades, which are rarely collected.
-END_OF_LIFE_GRADE = "SH"
-# A demand row names a material; a sector's grades are those of NdFeB.
-GRADE_OF_MATERIAL = {"smco": "SmCo"}
 _NEVER_RUNS = {"closed", "care_and_maintenance"}
 _LATER_ONLY = {"construction", "planned"}
 
@@ -54,7 +46,7 @@ class World:
     `units` is indexed by facility id (stage, product, country, site, operator_ids, capacity_t, target_t, process_usd_t,
     elements, grades, feeds, feeds_open, share of REO by element, new); `markets` by market id; `demand` has one row per
     demand row x grade (demand_id, country, market, sector, grade, demand_t, priority_class); `recipes` by
-    (product, grade) with metal per tonne finished (RECIPE_KEYS) and swarf in REO; `scrap_mix` by grade with the
+    (product, grade) with metal per tonne finished (`recipe_keys`) and swarf in REO; `scrap_mix` by grade with the
     oxide part of each element; `lanes` is what `build_lanes` makes. `step_down` by (market, grade) has `to`, the
     next lower grade, and limit_t, the part of its users' demand that may take it; `releases` is stock that a
     scenario lets go (see `releases`). `pool` in demand names the market with which a row shares what is short.
@@ -73,6 +65,21 @@ class World:
     grade_below: Mapping[str, str] = field(default_factory=dict)
     grade_above: Mapping[str, str] = field(default_factory=dict)
     releases: tuple["Release", ...] = ()
+    chain: Chain = field(default_factory=shipped_chain)
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The elements of the chain, in their order."""
+        return self.chain.elements
+
+    @property
+    def recipe_keys(self) -> tuple[str, ...]:
+        """Metals as recipes count them; a pair that is bought and blended as one is one."""
+        return self.chain.keys
+
+    def made_by(self, unit: str) -> tuple[str, ...]:
+        """Return the elements a unit makes: those its row names, else what is usual in the chain."""
+        return self.units.at[unit, "elements"] or self.chain.usual
 
     @property
     def step_down(self) -> pd.DataFrame:
@@ -99,26 +106,26 @@ class World:
 
     @property
     def metal_per_oxide(self) -> np.ndarray:
-        """Tonnes of metal per tonne of oxide in ELEMENTS order, stoichiometric (5,)."""
-        return np.array([self.parameter(f"metal_per_oxide_{e.lower()}") for e in ELEMENTS])
+        """Tonnes of metal per tonne of oxide in the order of `elements`, stoichiometric (n,)."""
+        return np.array([self.parameter(f"metal_per_oxide_{e.lower()}") for e in self.elements])
 
     @property
     def metal_yield(self) -> np.ndarray:
-        """Tonnes of metal a plant makes per tonne of oxide in ELEMENTS order, losses taken off (5,)."""
-        light, heavy = self.parameter("metal_yield_ndpr"), self.parameter("metal_yield_dytb")
-        return self.metal_per_oxide * np.array([light, light, heavy, heavy, self.parameter("metal_yield_sm")])
+        """Tonnes of metal a plant makes per tonne of oxide in the order of `elements`, losses taken off (n,)."""
+        return self.metal_per_oxide * np.array([self.parameter(self.chain.yield_name(e)) for e in self.elements])
 
     def needs(self, unit: str) -> tuple[str, ...]:
-        """Return the metals of RECIPE_KEYS that the grades of a magnet plant hold."""
+        """Return the metals of `recipe_keys` that the grades of a magnet plant hold."""
         recipe = recipe_of(str(self.units.at[unit, "product"]))
         held = {k for g in self.units.at[unit, "grades"] for k in self._held[recipe, str(g)]}
-        return tuple(k for k in RECIPE_KEYS if k in held)
+        return tuple(k for k in self.recipe_keys if k in held)
 
     @cached_property
     def _held(self) -> dict[tuple[str, str], tuple[str, ...]]:
         """The metals that each recipe holds any of."""
-        rows = zip(self.recipes.index, self.recipes[list(RECIPE_KEYS)].to_numpy() > 0, strict=True)
-        return {key: tuple(k for k, some in zip(RECIPE_KEYS, row, strict=True) if some) for key, row in rows}
+        keys = self.recipe_keys
+        rows = zip(self.recipes.index, self.recipes[list(keys)].to_numpy() > 0, strict=True)
+        return {key: tuple(k for k, some in zip(keys, row, strict=True) if some) for key, row in rows}
 
 
 def build_world(
@@ -135,7 +142,7 @@ def build_world(
     parameters = {str(k): float(v) for k, v in layers.parameters.items()}
     units = _units(layers, year, parameters, added)
     units["changed"] = units.index.isin(list(changed))
-    recipes, scrap_mix = _recipes(layers.grades, parameters)
+    recipes, scrap_mix = _recipes(layers.grades, parameters, chain_of(layers))
     markets = layers.markets.sort_index()
     demand = _demand(layers, markets)
     world = World(
@@ -151,6 +158,7 @@ def build_world(
         lanes=pd.DataFrame(),
         grade_below=_grade_steps(layers.grades, "steps_down_to"),
         grade_above=_grade_steps(layers.grades, "steps_up_to"),
+        chain=chain_of(layers),
     )
     object.__setattr__(world, "lanes", build_lanes(world))
     return world
@@ -178,14 +186,14 @@ def ramp_share(age_years: pd.Series | np.ndarray, parameters: Mapping[str, float
     )
 
 
-def dated_elements(tokens: tuple[str, ...], year: int) -> tuple[str, ...]:
-    """Return the elements made in `year` from tokens such as `Nd` or `Dy@2025`."""
+def dated_elements(tokens: tuple[str, ...], year: int, elements: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the elements of the chain made in `year` from tokens such as `Nd` or `Dy@2025`."""
     made = []
     for token in tokens:
         element, _, since = str(token).partition("@")
-        if element in ELEMENTS and (not since or int(since) <= year):
+        if element in elements and (not since or int(since) <= year):
             made.append(element)
-    return tuple(e for e in ELEMENTS if e in made)
+    return tuple(e for e in elements if e in made)
 
 
 def _units(layers: Layers, year: int, parameters: Mapping[str, float], added: frozenset[str]) -> pd.DataFrame:
@@ -211,7 +219,7 @@ def _units(layers: Layers, year: int, parameters: Mapping[str, float], added: fr
             "operator_ids": f["operator_ids"],
             "capacity_t": np.fmax(capacity, target.fillna(0.0)),
             "target_t": target,
-            "elements": [dated_elements(e, year) for e in f["elements"]],
+            "elements": [dated_elements(e, year, chain_of(layers).elements) for e in f["elements"]],
             "grades": f["grades"],
             "new": new | own,
         },
@@ -226,8 +234,8 @@ def _units(layers: Layers, year: int, parameters: Mapping[str, float], added: fr
         raise LayerError(
             [f"costs.csv: no row for stage {u.at[i, 'stage']}, product {u.at[i, 'product']} ({i})" for i in bad]
         )
-    for e in ELEMENTS:
-        u[e] = pd.to_numeric(f[f"{e.lower()}_share"], errors="coerce").fillna(0.0)
+    for e in chain_of(layers).elements:
+        u[e] = pd.to_numeric(f[chain_of(layers).basket_column(e)], errors="coerce").fillna(0.0)
     ids = set(u.index)
     u["feeds"] = [tuple(x for x in feeds if x in ids) for feeds in f["feeds"]]
     for c in ("accepts", "never_by"):
@@ -245,9 +253,12 @@ def _process_costs(costs: pd.DataFrame) -> dict[tuple[str, str, str], float]:
     }
 
 
-def recipe_key(element: str) -> str:
-    """Return the recipe's word for an element."""
-    return "NdPr" if element in ("Nd", "Pr") else element
+def pair_parts(world: World) -> dict[str, float]:
+    """Return the usual part of each element in the pair that is bought as one; {} where the chain has none."""
+    if not world.chain.pair:
+        return {}
+    second = world.parameter(world.chain.pair_usual)
+    return dict(zip(world.chain.pair, (1 - second, second), strict=True))
 
 
 def recipe_of(product: str) -> str:
@@ -255,22 +266,26 @@ def recipe_of(product: str) -> str:
     return "bonded" if product == "bonded" else "sintered"
 
 
-def _recipes(grades: pd.DataFrame, parameters: Mapping[str, float]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _recipes(
+    grades: pd.DataFrame, parameters: Mapping[str, float], chain: Chain
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     finished = parameters["blank_to_finished"]
-    pr = parameters["swarf_pr_in_ndpr"]
-    m = np.array([parameters[f"metal_per_oxide_{e.lower()}"] for e in ELEMENTS])
+    m = np.array([parameters[f"metal_per_oxide_{e.lower()}"] for e in chain.elements])
     rows, mix = {}, {}
     for g, r in grades.sort_values("rank").iterrows():
-        blank = np.array([float(r[f"{k.lower()}_t_per_t"]) for k in RECIPE_KEYS])
-        by_element = np.array([blank[0] * (1 - pr), blank[0] * pr, *blank[1:]])
+        blank = np.array([float(r[chain.recipe_column(k)]) for k in chain.keys])
+        by_element = blank
+        if chain.pair:
+            second = parameters[chain.pair_usual]
+            by_element = np.array([blank[0] * (1 - second), blank[0] * second, *blank[1:]])
         oxide = by_element / m
         rows["sintered", g] = [*(blank / finished), oxide.sum() * (1 / finished - 1)]
         # Bonded magnets are pressed to shape: powder and resin, no swarf to speak of.
         rows["bonded", g] = [*blank, 0.0]
         mix[g] = oxide / oxide.sum()
-    recipes = pd.DataFrame.from_dict(rows, orient="index", columns=[*RECIPE_KEYS, "swarf_reo_t"])
+    recipes = pd.DataFrame.from_dict(rows, orient="index", columns=[*chain.keys, "swarf_reo_t"])
     recipes.index = pd.MultiIndex.from_tuples(list(rows), names=["product", "grade"])
-    return recipes, pd.DataFrame.from_dict(mix, orient="index", columns=list(ELEMENTS))
+    return recipes, pd.DataFrame.from_dict(mix, orient="index", columns=list(chain.elements))
 
 
 def _grade_steps(grades: pd.DataFrame, column: str) -> dict[str, str]:
@@ -285,10 +300,11 @@ def _demand(layers: Layers, markets: pd.DataFrame) -> pd.DataFrame:
     d["material"] = layers.demand.get("material", "")
     d = d.sort_index().rename_axis("demand_id").reset_index()
     s = layers.sector_grades.reset_index().reindex(columns=["sector", "grade", "share", "step_down_share"])
-    apart = d[d["material"].isin(list(GRADE_OF_MATERIAL))]
+    grade_of = chain_of(layers).materials
+    apart = d[d["material"].isin(list(grade_of))]
     d = d.drop(apart.index).merge(s, on="sector", how="left")
     if len(apart):
-        d = pd.concat([d, apart.assign(grade=apart["material"].map(GRADE_OF_MATERIAL), share=1.0)])
+        d = pd.concat([d, apart.assign(grade=apart["material"].map(grade_of), share=1.0)])
     d["step_down_share"] = d["step_down_share"].astype(float).fillna(0.0)
     if d["grade"].isna().any():
         missing = sorted(set(d.loc[d["grade"].isna(), "sector"]))
@@ -319,48 +335,49 @@ def build_lanes(world: World) -> pd.DataFrame:
     country = u["country"].to_dict() | world.markets["country"].to_dict()
     separators = [i for i in of["separation"] if product[i] == "oxide"]
     crackers = [i for i in of["separation"] if product[i] == "carbonate"]
-    parts += _concentrate_lanes(u, of["mine"], separators, crackers)
+    parts += _concentrate_lanes(world, of["mine"], separators, crackers)
     oxide_recyclers = [i for i in of["recycling"] if product[i] == "oxide"]
-    made = {i: u.at[i, "elements"] or NDFEB_ELEMENTS for i in u.index}
+    chain, made = world.chain, {i: world.made_by(i) for i in u.index}
     needed = {p: world.needs(p) for p in of["magnet"]}
-    for e in ELEMENTS:
+    for e in chain.elements:
         sources = [i for i in separators + oxide_recyclers if e in made[i]]
         makers = [i for i in of["metal"] if product[i] == "metal" and e in made[i]]
         parts.append(_cross(sources, makers, "oxide", element=e))
-        parts += _metal_lanes(u, e, made, [p for p in of["magnet"] if recipe_key(e) in needed[p]])
+        parts += _metal_lanes(u, e, made, [p for p in of["magnet"] if chain.key(e) in needed[p]])
     sold = set(zip(world.demand["market"], world.demand["grade"], strict=True))
     sold |= {(m, str(to)) for (m, _), to in world.step_down["to"].items()}
     sold |= {(m, to) for m, _, to in world.step_up}
     for g in world.scrap_mix.index:
         plants = [i for i in of["magnet"] if g in u.at[i, "grades"]]
         parts.append(_cross(plants, [m for m in world.markets.index if (m, g) in sold], "magnet", grade=g))
-        # No recycler takes samarium-cobalt: its swarf is lost.
-        if not world.scrap_mix.at[g, "Sm"]:
+        # What no recycler takes (samarium-cobalt) is lost as swarf.
+        if not any(world.scrap_mix.at[g, e] for e in chain.not_recycled):
             parts.append(_cross([i for i in plants if product[i] != "bonded"], of["recycling"], "scrap", grade=g))
     collected = list(world.markets.index[world.markets["eol_reo_t"] > 0])
-    parts.append(_cross(collected, of["recycling"], "scrap", grade=END_OF_LIFE_GRADE))
+    parts.append(_cross(collected, of["recycling"], "scrap", grade=chain.end_of_life_grade))
     lanes = pd.concat([p for p in parts if len(p)], ignore_index=True)
     lanes["from_country"] = lanes["from_id"].map(country)
     lanes["to_country"] = lanes["to_id"].map(country)
-    # China lets neither concentrate nor scrap out.
+    # Some countries (China, of rare earths) let neither concentrate nor scrap out.
     raw = lanes["commodity"].isin(["concentrate", "scrap"])
-    lanes = lanes[~raw | (lanes["from_country"] != "CHN") | (lanes["to_country"] == "CHN")].reset_index(drop=True)
+    leaves = lanes["from_country"].isin(list(chain.keeps_raw)) & (lanes["from_country"] != lanes["to_country"])
+    lanes = lanes[~(raw & leaves)].reset_index(drop=True)
     lanes["price_usd_t"] = _prices(lanes, world)
     keys = ["commodity", "element", "grade", "mine", "from_id", "to_id"]
     return lanes.sort_values(keys, kind="stable").reset_index(drop=True)
 
 
 def _concentrate_lanes(
-    u: pd.DataFrame, mines: list[str], separators: list[str], crackers: list[str]
+    world: World, mines: list[str], separators: list[str], crackers: list[str]
 ) -> list[pd.DataFrame]:
-    parts = []
+    u, parts = world.units, []
     for m in mines:
         mineral = u.at[m, "mineral"]
-        parts.append(_cross([m], _takers(u, m, mineral, separators), "concentrate", mine=m))
+        parts.append(_cross([m], _takers(world, m, mineral, separators), "concentrate", mine=m))
         # A cracking plant takes only the mines it is built for.
         for c in (c for c in crackers if c in u.at[m, "feeds"]):
             parts.append(_cross([m], [c], "concentrate", mine=m))
-            parts.append(_cross([c], _takers(u, c, mineral, separators), "concentrate", mine=m))
+            parts.append(_cross([c], _takers(world, c, mineral, separators), "concentrate", mine=m))
     return parts
 
 
@@ -388,12 +405,15 @@ def _metal_lanes(
     return [_cross(origins, targets, "metal", element=element) for origins, targets in parts]
 
 
-def _takers(u: pd.DataFrame, origin: str, mineral: str, separators: list[str]) -> list[str]:
+def _takers(world: World, origin: str, mineral: str, separators: list[str]) -> list[str]:
     """Return the separation plants that can take an origin's ore, and are open to it.
 
-    Cracking is made for a mineral; and outside China a mine whose buyers are all named is tied to them.
+    Cracking is made for a mineral; and outside countries that keep raw material at home (China) a mine whose buyers
+    are all named is tied to them.
     """
-    tied = u.at[origin, "country"] != "CHN" and u.at[origin, "feeds"] and not u.at[origin, "feeds_open"]
+    u = world.units
+    free = u.at[origin, "country"] in world.chain.keeps_raw
+    tied = not free and u.at[origin, "feeds"] and not u.at[origin, "feeds_open"]
     found = []
     for s in separators:
         accepts = u.at[s, "accepts"]

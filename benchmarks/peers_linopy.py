@@ -11,7 +11,7 @@ import linopy
 import numpy as np
 import pandas as pd
 
-from atlas.world import ELEMENTS, RECIPE_KEYS, World, recipe_key
+from atlas.world import World
 from benchmarks.model import quiet
 from benchmarks.peers_tables import Tables
 
@@ -102,7 +102,7 @@ def build(t: Tables, world: World, sparse: bool = True) -> linopy.Model:
     ore, oxide, metal, magnet, scrap = (f[f["commodity"] == c] for c in kinds)
     units = pd.Series(t.units.index)
     # Powder from scrap leaves a recycler as metal but is booked there in oxide.
-    per_oxide = metal["element"].map(dict(zip(ELEMENTS, world.metal_per_oxide, strict=True))).astype(float)
+    per_oxide = metal["element"].map(dict(zip(world.elements, world.metal_per_oxide, strict=True))).astype(float)
     booked = np.where(metal["stage"] == "recycling", 1 / per_oxide, 1.0)
 
     act = Rows(m, "act", t.units.index)
@@ -123,7 +123,7 @@ def build(t: Tables, world: World, sparse: bool = True) -> linopy.Model:
     carb.close("=")
 
     ox = Rows(m, "ox", t.ox)
-    for e in ELEMENTS:
+    for e in world.elements:
         in_ore = world.parameter("separation_recovery") * ore["mine"].map(u[e]).astype(float)
         ox.add(flow, ore["to_id"] + f"|{e}", in_ore)
         in_scrap = world.parameter("swarf_recovery") * scrap["grade"].map(world.scrap_mix[e]).astype(float)
@@ -134,7 +134,7 @@ def build(t: Tables, world: World, sparse: bool = True) -> linopy.Model:
     ox.close("=")
 
     met = Rows(m, "met", t.met)
-    got = oxide["element"].map(dict(zip(ELEMENTS, world.metal_yield, strict=True)))
+    got = oxide["element"].map(dict(zip(world.elements, world.metal_yield, strict=True)))
     met.add(flow, oxide["to_id"] + "|" + oxide["element"], got)
     met.add(flow, metal["to_id"] + "|" + metal["element"])
     met.add(flow, metal["from_id"] + "|" + metal["element"], -1)
@@ -142,8 +142,8 @@ def build(t: Tables, world: World, sparse: bool = True) -> linopy.Model:
     met.close("=")
 
     mag = Rows(m, "mag", t.mag)
-    mag.add(flow, metal["to_id"] + "|" + metal["element"].map(recipe_key))
-    for k in RECIPE_KEYS:
+    mag.add(flow, metal["to_id"] + "|" + metal["element"].map(world.chain.key))
+    for k in world.recipe_keys:
         mag.add(make, t.make["unit"] + f"|{k}", -t.make[k])
     mag.close("=")
 

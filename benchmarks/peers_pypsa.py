@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from atlas.world import ELEMENTS, RECIPE_KEYS, World, recipe_key
+from atlas.world import World
 from benchmarks.model import quiet
 from benchmarks.peers_tables import Tables
 
@@ -109,12 +109,12 @@ def network(t: Tables, world: World) -> Any:
     ):
         if not len(part):
             continue
-        made = [("ox " + part["to_id"] + f"|{e}", separation * part["mine"].map(u[e])) for e in ELEMENTS]
+        made = [("ox " + part["to_id"] + f"|{e}", separation * part["mine"].map(u[e])) for e in world.elements]
         cracked = ("carb " + part["to_id"] + "|" + part["mine"], np.ones(len(part)))
         worked = ("act " + part["to_id"], -np.ones(len(part)))
         flows(part, (bus[part.index], -np.ones(len(part))), worked, cracked, *made)
 
-    got = oxide["element"].map(dict(zip(ELEMENTS, world.metal_yield, strict=True)))
+    got = oxide["element"].map(dict(zip(world.elements, world.metal_yield, strict=True)))
     flows(
         oxide,
         ("ox " + oxide["from_id"] + "|" + oxide["element"], -np.ones(len(oxide))),
@@ -122,7 +122,7 @@ def network(t: Tables, world: World) -> Any:
         ("met " + oxide["to_id"] + "|" + oxide["element"], got),
         *blend(oxide["to_id"], oxide["element"]),
     )
-    per_oxide = metal["element"].map(dict(zip(ELEMENTS, world.metal_per_oxide, strict=True)))
+    per_oxide = metal["element"].map(dict(zip(world.elements, world.metal_per_oxide, strict=True)))
     for recycled in (False, True):
         part = metal[(metal["stage"] == "recycling") == recycled]
         if not len(part):
@@ -135,7 +135,7 @@ def network(t: Tables, world: World) -> Any:
             (("ox " if recycled else "met ") + part["from_id"] + "|" + part["element"], -size),
             ("act " + part["from_id"], -size),
             ("met " + part["to_id"] + "|" + part["element"], np.ones(len(part))),
-            ("mag " + part["to_id"] + "|" + part["element"].map(recipe_key), np.ones(len(part))),
+            ("mag " + part["to_id"] + "|" + part["element"].map(world.chain.key), np.ones(len(part))),
             *blended,
         )
     inside = (magnet["from_country"] == magnet["to_country"]).to_numpy()
@@ -148,13 +148,14 @@ def network(t: Tables, world: World) -> Any:
     if len(scrap):
         made_of = scrap["from_id"].isin(t.eol.index)
         bus = ("eol " + scrap["from_id"]).where(made_of, "swarf " + scrap["from_id"] + "|" + scrap["grade"])
-        mix = [("ox " + scrap["to_id"] + f"|{e}", swarf * scrap["grade"].map(world.scrap_mix[e])) for e in ELEMENTS]
+        got = {e: swarf * scrap["grade"].map(world.scrap_mix[e]) for e in world.elements}
+        mix = [("ox " + scrap["to_id"] + f"|{e}", t) for e, t in got.items()]
         flows(scrap, (bus, -np.ones(len(scrap))), *mix)
 
     x = t.make
     ports.add(
         x["most"], x["cost"], ("act " + x["unit"], -np.ones(len(x))), ("grade " + x["key"], np.ones(len(x))),
-        ("swarf " + x["key"], x["swarf_reo_t"]), *(("mag " + x["unit"] + f"|{k}", -x[k]) for k in RECIPE_KEYS),
+        ("swarf " + x["key"], x["swarf_reo_t"]), *(("mag " + x["unit"] + f"|{k}", -x[k]) for k in world.recipe_keys),
     )  # fmt: skip
     x = t.surplus
     taken = np.where(x["recycles"], -1.0, 0.0)

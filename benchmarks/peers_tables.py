@@ -15,7 +15,7 @@ import pandas as pd
 from atlas.lane_routes import LaneRouter, Way
 from atlas.model import Baseline
 from atlas.way import Closures
-from atlas.world import NDFEB_ELEMENTS, RECIPE_KEYS, World
+from atlas.world import World
 
 # Ties between equal lanes are broken by a hash of their key, by at most this part of the cost.
 TIE = 1e-7
@@ -93,7 +93,7 @@ def tables(world: World, baseline: Baseline, question: Question) -> Tables:
     units = _units(world, baseline, question)
     pieces, x0, offset = _pieces(world, baseline, question, units)
     u = world.units
-    elements = u["elements"].map(lambda e: list(e or NDFEB_ELEMENTS))
+    elements = u["elements"].map(lambda e: list(e or world.chain.usual))
     held = elements.rename_axis("unit").explode().rename("element").reset_index()
     held["key"] = held["unit"] + "|" + held["element"]
     of = held["unit"].map
@@ -109,7 +109,7 @@ def tables(world: World, baseline: Baseline, question: Question) -> Tables:
     make["key"] = make["unit"] + "|" + make["grade"]
     make["cost"] = make["key"].map(dict(baseline.make_correction)).fillna(0.0).astype(float)
     make["most"] = make["unit"].map(units["most"])
-    needs = make.melt("unit", list(RECIPE_KEYS), "metal", "t")
+    needs = make.melt("unit", list(world.recipe_keys), "metal", "t")
     needs = needs[needs["t"] > 0].drop_duplicates(["unit", "metal"])
 
     surplus = held[books].assign(most=held["unit"].map(units["most"]), recycles=of(u["stage"]) == "recycling")

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from atlas.world import ELEMENTS
+from atlas.chain import shipped_chain
+
+ELEMENTS = shipped_chain().elements
 
 METAL_PER_OXIDE = 0.8  # of every element here
 # id: stage, product, country
@@ -92,7 +94,8 @@ def fake_world() -> Any:
     mix = pd.DataFrame(0.0, index=["SH", "standard"], columns=list(ELEMENTS))
     mix["Nd"] = 1.0
     return SimpleNamespace(
-        units=units, recipes=recipes, scrap_mix=mix, metal_per_oxide=np.full(len(ELEMENTS), METAL_PER_OXIDE)
+        units=units, recipes=recipes, scrap_mix=mix, metal_per_oxide=np.full(len(ELEMENTS), METAL_PER_OXIDE),
+        elements=ELEMENTS, chain=shipped_chain(),
     )
 
 

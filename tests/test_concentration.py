@@ -11,14 +11,15 @@ from click.testing import CliRunner
 from invented import Invented, invent, invent_wide
 
 from atlas import cli
+from atlas.chain import shipped_chain
 from atlas.cli_concentration import concentration_text
 from atlas.concentration import (
     ALL,
-    KEYS,
     MAGNETS,
     Concentration,
     concentration,
     demand_of_stages,
+    keys_of,
     made_by_unit,
     measures,
 )
@@ -26,7 +27,7 @@ from atlas.errors import UnknownName
 from atlas.halt import Halt
 from atlas.scenario import Scenario
 from atlas.summary import state_summary
-from atlas.world import ELEMENTS, RECIPE_KEYS, STAGES, recipe_key
+from atlas.world import STAGES
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +120,8 @@ def test_what_units_make_sums_to_the_summary(seed: int) -> None:
         for c, t in summary["stage_output_t"][stage].items():
             assert sums[stage, ALL, c] == pytest.approx(t, rel=1e-6), (stage, c)
         by_element = summary["stage_output_element_t"][stage]
-        for key in RECIPE_KEYS:
-            parts = [key] if stage == "magnet" else [e for e in ELEMENTS if recipe_key(e) == key]
+        for key in shipped_chain().keys:
+            parts = [key] if stage == "magnet" else list(shipped_chain().of(key))
             told: dict[str, float] = {}
             for e in parts:
                 for c, t in by_element.get(e, {}).items():
@@ -150,7 +151,7 @@ def test_shares_keep_to_their_bounds(seed: int) -> None:
 def test_the_shipped_baseline_beside_published_figures(study: Any) -> None:
     report = concentration(study)
     at = {(r.stage, r.element): r for r in report.rows}
-    assert {k for _, k in at} == set(KEYS)
+    assert {k for _, k in at} == set(keys_of(shipped_chain()))
     assert at["separation", "Dy"].hhi == pytest.approx(1.0)
     assert at["separation", "Dy"].n_minus_1_share == pytest.approx(0.0, abs=1e-6)
     assert at["mine", MAGNETS].hhi < at["separation", MAGNETS].hhi < at["metal", MAGNETS].hhi

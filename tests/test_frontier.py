@@ -13,6 +13,7 @@ from scipy import sparse
 from atlas import study as real
 from atlas.allied import SINCE, Chain, chain, element_keys
 from atlas.binding import binds
+from atlas.chain import shipped_chain
 from atlas.errors import BadInput, UnknownName
 from atlas.frontier import GOALS, Edge, Vertex, dominated, figures, frontier, solve_priced, traced
 from atlas.solver import LinearProgramme, solve
@@ -28,7 +29,7 @@ PAIR = frozenset({"BBB", "CCC"})
 def wide_curve(bloc: frozenset[str] = B, since: str = "mine") -> tuple[Chain, tuple[Vertex, ...], tuple[Edge, ...]]:
     """Return the whole curve of the wider world: every edge of it proved, or hiding next to nothing."""
     w = invent_wide()
-    whole = chain(w.world, w.before.programme, w.before.routes.lane, bloc, element_keys("all"), since=since)
+    whole = chain(w.world, w.before.programme, w.before.routes.lane, bloc, element_keys("all", shipped_chain()), since=since)
     vertices, edges, _ = traced(whole, 400, 10.0)
     return whole, vertices, edges
 
@@ -110,7 +111,7 @@ def test_more_stages_that_must_be_allied_never_raise_the_share() -> None:
 
 def test_made_inside_from_any_metal_is_what_the_bloc_sells_itself() -> None:
     w = invent_wide()
-    whole = chain(w.world, w.before.programme, w.before.routes.lane, PAIR, element_keys("all"), since="magnet")
+    whole = chain(w.world, w.before.programme, w.before.routes.lane, PAIR, element_keys("all", shipped_chain()), since="magnet")
     x = solve_priced(whole, 0.01, 10.0).x
     lanes = w.read(w.before).lanes
     bought = lanes[(lanes["commodity"] == "magnet") & lanes["to_country"].isin(PAIR)]
@@ -123,7 +124,7 @@ def test_made_inside_from_any_metal_is_what_the_bloc_sells_itself() -> None:
 def test_material_of_allied_ore_alone_is_allied_and_what_left_the_bloc_is_not() -> None:
     # In the simple world BBB's own plants run on its own ore: nothing foreign is in them.
     w = invent()
-    whole = chain(w.world, w.before.programme, w.before.routes.lane, B, element_keys("NdPr"))
+    whole = chain(w.world, w.before.programme, w.before.routes.lane, B, element_keys("NdPr", shipped_chain()))
     x = solve_priced(whole, 0.01, 10.0).x
     allied = whole.columns["kind"].eq("allied") & whole.columns["key"].str.startswith("magnet|")
     assert x[allied.to_numpy()].sum() == pytest.approx(100.0)

@@ -354,7 +354,7 @@ def yields_swapped(patch: Patch) -> None:
     def wrong(w: World) -> np.ndarray:
         light, heavy = w.parameter("metal_yield_ndpr"), w.parameter("metal_yield_dytb")
         right = {"Nd": light, "Pr": light, "Dy": heavy, "Tb": heavy}
-        swapped = [{light: heavy, heavy: light}.get(right.get(e, 1.0), 1.0) for e in world.ELEMENTS]
+        swapped = [{light: heavy, heavy: light}.get(right.get(e, 1.0), 1.0) for e in w.elements]
         return w.metal_per_oxide * np.array(swapped)
 
     patch.setattr(World, "metal_yield", property(wrong))

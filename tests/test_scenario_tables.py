@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from atlas.chain import shipped_chain
 from atlas.errors import BadInput
-from atlas.halt import ELEMENT_TOKENS, Names
+from atlas.halt import Names
 from atlas.layers import Layers
 from atlas.scenario import Buyer, Contract, Scenario, StockRelease, from_dict, from_specs, read_file
 
@@ -106,7 +107,7 @@ def test_stocks() -> None:
     assert [s.in_country for s in found] == [True, True, True, False]
 
 
-@pytest.mark.parametrize("element", sorted(ELEMENT_TOKENS))
+@pytest.mark.parametrize("element", sorted(shipped_chain().tokens))
 @pytest.mark.parametrize("commodity", ["oxide", "metal"])
 def test_a_stock_of_any_element_that_halts_know(element: str, commodity: str) -> None:
     (found,) = from_dict({"stock": [{"country": "USA", "commodity": commodity, "tonnes": 1, "element": element}]}, NAMES).stocks

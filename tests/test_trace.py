@@ -16,6 +16,7 @@ import rfc7946
 from click.testing import CliRunner, Result
 
 from atlas import cli, cli_shell
+from atlas.chain import shipped_chain
 from atlas.errors import BadInput, NoAnswer, UnknownName
 from atlas.export_trace import trace_csv, trace_geojson
 from atlas.readback import read
@@ -30,7 +31,6 @@ from atlas.trace_paths import lanes, ribbons
 from atlas.trace_shares import Material, shares_down, shares_up, spreads, visits
 from atlas.trace_target import Target, Unit, find_target, step_of
 from atlas.trace_words import sentence, tables, threshold_lines
-from atlas.world import ELEMENTS
 from tests.invented import invent, invent_wide
 from tests.invented_study import study_of
 
@@ -201,7 +201,7 @@ def test_shares_sum_to_one_and_bounds_bracket_for_every_unit(wide: Material) -> 
     asked = 0
     for i in [*wide.world.units.index, *wide.sector]:
         target = place_at(wide, str(i))
-        for elements in (("Nd", "Pr"), ("Dy",), ELEMENTS):
+        for elements in (("Nd", "Pr"), ("Dy",), shipped_chain().elements):
             nets = [wide.network(e) for e in elements]
             if not any((n.t[n.entering(at(n, str(i)))]).any() for n in nets):
                 continue
@@ -290,7 +290,7 @@ def assert_agrees(material: Material, bloc: frozenset[str], tolerance: float) ->
     r = material.reading
     moved = r.lanes[r.lanes["commodity"] != "magnet"]
     basket = material.world.units.loc[moved["mine"].where(moved["mine"] != "", moved["from_id"]).where(
-        moved["commodity"] == "concentrate", material.world.units.index[0]), list(ELEMENTS)].sum(axis=1).to_numpy()
+        moved["commodity"] == "concentrate", material.world.units.index[0]), list(shipped_chain().elements)].sum(axis=1).to_numpy()
     mass = moved["t"].to_numpy() * np.where(moved["commodity"] == "concentrate", basket, 1.0)
     sold = r.lanes[(r.lanes["commodity"] == "magnet") & r.lanes["to_country"].isin(bloc)]
     rows = pd.DataFrame({"from_node": [*moved["from_id"], *sold["from_id"]],
@@ -348,7 +348,7 @@ def test_element_by_element_it_is_close_to_the_summary(shipped: Any) -> None:
     inside = [i for i in material.sector if material.country[i] in bloc]
     users = Target("bloc", "bloc", "country", "", tuple(Unit(i, "demand") for i in inside))
     for stage in ("mine", "separation", "metal", "magnet"):
-        found = shares_up(material, users, ELEMENTS, stage, bloc).bloc_share
+        found = shares_up(material, users, shipped_chain().elements, stage, bloc).bloc_share
         assert found == pytest.approx(told[stage], abs=0.03), stage
 
 
