@@ -27,14 +27,15 @@ PAPERS = {"a5": (210.0, 148.0), "a4": (297.0, 210.0), "a3": (420.0, 297.0), "let
     help="Pictures: auto (cuts the fewest tonnes), equal-earth, equal-earth-pacific or robinson.",
 )  # fmt: skip
 @click.option("--commodity", metavar="NAMES", help="Pictures: only these, with commas, such as oxide,magnet.")
+@click.option("--colour", metavar="BY", help="Pictures: flows by commodity or by source (allied or not).")
 @click.option("--grey", is_flag=True, help="Pictures: without colours, told apart by dash and darkness.")
 @click.option("--size", metavar="PAPER", help="Pictures: a3, a4, a5, letter, each also -upright; or mm: 240x160.")
 @click.option("--dpi", type=int, metavar="N", help="Dots per inch of a .png.  [default: 200]")
 @click.pass_obj
 def map_command(
     obj: dict[str, Any], scenario: str | None, halts: tuple[str, ...], bloc: str, on: str | None, out: str,
-    title: str | None, focus: str | None, view: str | None, projection: str | None, commodity: str | None, grey: bool,
-    size: str | None, dpi: int | None,
+    title: str | None, focus: str | None, view: str | None, projection: str | None, commodity: str | None,
+    colour: str | None, grey: bool, size: str | None, dpi: int | None,
 ) -> int:  # fmt: skip
     """Draw one map: a page that needs no network, or a picture for print.
 
@@ -45,7 +46,7 @@ def map_command(
 
     target = check_target_file(out, (".html", *PICTURES))
     pictured = target.suffix.lower() in PICTURES
-    given = {"--projection": projection, "--commodity": commodity, "--size": size, "--dpi": dpi}
+    given = {"--projection": projection, "--commodity": commodity, "--colour": colour, "--size": size, "--dpi": dpi}
     only = [name for name, value in given.items() if value is not None] + (["--grey"] if grey else [])
     if not pictured:
         problems = [f"{name} goes with a picture: {', '.join(PICTURES)}" for name in only]
@@ -66,7 +67,7 @@ def map_command(
 
     chosen: dict[str, Any] = {
         "view": view or "change", "projection": projection or "auto", "commodity": words(commodity),
-        "size_in": paper_in(size) if size else None,
+        "size_in": paper_in(size) if size else None, "colour": colour or "commodity",
     }  # fmt: skip
     figure_map.check(**chosen)
     dots = figure_save.checked_dpi(figure_save.DPI if dpi is None else dpi)

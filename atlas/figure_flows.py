@@ -13,12 +13,12 @@ import pandas as pd
 from atlas.geo import FloatArray
 from atlas.render_arcs import Arcs, arcs
 from atlas.render_data import drawn_flows, route_lines
-from atlas.render_style import CHANGES, COMMODITIES
+from atlas.render_style import CHANGES, COMMODITIES, SOURCES
 
 TOLERANCE_DEG = 0.03  # about a tenth of a millimetre on an A4 world map
 SMALL_T = 0.5  # less than this is nothing, as on the map of the web
 KINDS = (*CHANGES, "via")
-GOODS = (*COMMODITIES, "via")
+GOODS = (*COMMODITIES, *SOURCES, "via")
 HEADING_LEAST = 0.2  # of the tonnes must go one way more than the other for an arrow
 
 
@@ -50,14 +50,14 @@ class Bundles:
         most = self.uses[["baseline", "halted"]].max(axis=1).groupby(self.uses["arc"]).sum()
         return most.reindex(range(len(self.lines)), fill_value=0.0).to_numpy(dtype=float)
 
-    def strands(self, view: str) -> Strands:
-        """Return the strands of `before`, `after` (by commodity) or `change` (by kind of change)."""
+    def strands(self, view: str, colour: str = "commodity") -> Strands:
+        """Return the strands of `before` or `after` (by `colour`: commodity or source) or of `change` (by kind)."""
         uses = self.uses.merge(self.lanes, left_on="lane", right_index=True)
         if view == "change":
             parts, order = _change_parts(uses), KINDS
         else:
             tonnes = uses["baseline" if view == "before" else "halted"]
-            key = uses["commodity"].where(~uses["via"], "via")
+            key = uses["side" if colour == "source" else "commodity"].where(~uses["via"], "via")
             parts, order = pd.DataFrame({"arc": uses["arc"], "key": key, "tonnes": tonnes, "sign": uses["sign"]}), GOODS
         parts = parts[parts["tonnes"] > 0]
         parts = parts.assign(net=parts["tonnes"] * parts["sign"])

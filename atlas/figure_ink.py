@@ -30,6 +30,7 @@ DASHES: dict[str, Dash] = {
     "new-ally": (7.0, 1.6, 1.4, 1.6),
     "new-other": (7.0, 1.6, 1.4, 1.6),
     "via": (3.0, 1.5),
+    "other": (6.0, 1.6),
 }
 # key -> (lightness 0 black to 1 white, dash) in grey
 GREYS: dict[str, tuple[float, Dash]] = {
@@ -41,6 +42,8 @@ GREYS: dict[str, tuple[float, Dash]] = {
     "grown-other": (0.5, ()),
     "new-other": (0.5, (8.0, 1.6, 1.4, 1.6)),
     "via": (0.2, (3.0, 1.5)),
+    "ally": (0.0, ()),
+    "other": (0.5, (6.0, 1.6)),
     "concentrate": (0.82, ()),
     "oxide": (0.62, ()),
     "metal": (0.4, ()),
@@ -90,13 +93,14 @@ class Ink:
         return GREY_LAND[colour] if self.grey else colour
 
     def colour(self, key: str) -> str:
-        """Return the colour of a kind of change, a commodity or a stage."""
+        """Return the colour of a kind of change, a commodity, a source (ally, other) or a stage."""
         if self.grey:
             level = round(255 * GREYS[key][0])
             return f"#{level:02X}{level:02X}{level:02X}"
         if key == "via":
             return plain(style.VIA[0])
-        return plain(style.CHANGES[key][0] if key in style.CHANGES else style.COLOURS[key])
+        found = style.CHANGES.get(key) or style.SOURCES.get(key) or (style.COLOURS.get(key, ""),)
+        return plain(found[0])
 
     def dash(self, key: str) -> Dash:
         """Return the dash of a kind in points on and off, empty for a whole line."""
@@ -109,9 +113,11 @@ class Ink:
 
 
 def label(key: str) -> str:
-    """Return the words of a kind of change or of a commodity in a legend."""
+    """Return the words of a kind of change, a commodity or a source in a legend."""
     if key == "via":
         return style.VIA[2]
+    if key in style.SOURCES:
+        return style.SOURCES[key][1]
     return style.CHANGES[key][2] if key in style.CHANGES else style.COMMODITY_LABELS[key]
 
 

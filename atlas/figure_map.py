@@ -21,6 +21,7 @@ from atlas.render import focus_box
 from atlas.render_data import halted_things
 from atlas.render_style import COMMODITIES
 
+COLOURS = ("commodity", "source")
 VIEWS = ("before", "after", "change", "all")
 PANELS = ("before", "after", "change")
 LANDSCAPE_IN, PORTRAIT_IN = (11.69, 8.27), (8.27, 11.69)  # A4
@@ -44,17 +45,19 @@ def draw(
     grey: bool = False,
     size_in: tuple[float, float] | None = None,
     commodity: str | Sequence[str] | None = None,
+    colour: str = "commodity",
 ) -> Figure:
     """Return a print map of `outcome` as a matplotlib figure; `figure_save` writes it.
 
     `view` is before, after, change, or all (three panels with one legend and one scale of widths); an outcome without
     a change has only before. `focus` is a box (west, south, east, north in degrees; east may be less than west), its
     text with commas, a bloc or a country. `projection` is one of figure_frame.CHOICES; auto cuts the fewest tonnes.
-    `size_in` is (width, height) in inches, A4 if left out. `commodity` (one or several) leaves out the others. Raises
+    `size_in` is (width, height) in inches, A4 if left out. `commodity` (one or several) leaves out the others;
+    `colour` says what flows before and after are coloured by, commodity or source (allied or not). Raises
     BadInput with all problems: unknown words, a size out of range, names with characters that no shipped font has.
     """
     chosen = (commodity,) if isinstance(commodity, str) else tuple(commodity or ())
-    check(view, projection, chosen, size_in)
+    check(view, projection, chosen, size_in, colour)
     box = focus_box(focus, outcome) if focus else None
     if not text.has_change(outcome):
         view = "before"
@@ -69,16 +72,18 @@ def draw(
         look = Ink(grey, min(max(scale, SCALE_LEAST), SCALE_MOST))
         figure = Figure(figsize=size, dpi=100, facecolor="white")
         figure.set_label(head)
-        scene = Scene(outcome, bundles(outcome, chosen), look, Ruler(), chosen)
+        scene = Scene(outcome, bundles(outcome, chosen), look, Ruler(), chosen, colour)
         _Page(figure, scene, head).draw(PANELS if view == "all" else (view,), box, projection)
     return figure
 
 
-def check(view: str, projection: str, commodity: Sequence[str], size_in: tuple[float, float] | None) -> None:
+def check(
+    view: str, projection: str, commodity: Sequence[str], size_in: tuple[float, float] | None, colour: str = COLOURS[0]
+) -> None:
     """Check what a map is to look like before anything is solved for it; raises BadInput with all problems."""
     problems = []
     for what, value, known in (
-        ("view", view, VIEWS), ("projection", projection, CHOICES),
+        ("view", view, VIEWS), ("projection", projection, CHOICES), ("colour", colour, COLOURS),
         *(("commodity", c, COMMODITIES) for c in commodity),
     ):  # fmt: skip
         if value not in known:
@@ -163,7 +168,7 @@ class _Page:
         found = facilities(self.scene.outcome, "change", self.scene.commodities)
         blocks = []
         if goods and not changed:
-            blocks.append(lambda x: legend.flows(x, y, "Flows by commodity", goods))
+            blocks.append(lambda x: legend.flows(x, y, f"Flows by {self.scene.colour}", goods))
         if kinds:
             blocks.append(lambda x: legend.flows(x, y, "What became of the flows", kinds))
         blocks.append(lambda x: legend.widths(x, y))

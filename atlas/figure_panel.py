@@ -19,6 +19,7 @@ from atlas.figure_legend import overlay
 from atlas.render_data import halted_things
 
 Rect = tuple[float, float, float, float]  # left, low, width, height in points of the page
+TALL = 1.25  # height of the inset over its width, at most
 INSET_DEG = (103.0, 20.0, 144.0, 45.0)  # East Asia: the plants of China, Korea and Japan
 LARGE_PT = 3.2  # radius from which a symbol must not be written over
 FAR_SHARE = 0.4  # of the map's width
@@ -35,6 +36,7 @@ class Scene:
     look: Ink
     ruler: Ruler
     commodities: tuple[str, ...]
+    colour: str = "commodity"
     _pieces: dict[Any, list[Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def pieces(self, frame: Frame, arc: int, line: Any) -> list[Any]:
@@ -50,7 +52,7 @@ def draw(figure: Figure, scene: Scene, frame: Frame, view: str, rect: Rect, inse
 
     A small map of the world, which has no inset, names no plant of East Asia: there is no room.
     """
-    strands = scene.flows.strands(view)
+    strands = scene.flows.strands(view, scene.colour)
     axes = _axes(figure, rect, 1)
     if inset is None:
         crowded = figure_frame.local(INSET_DEG, 0.8, 0.0) if frame.is_world else None
@@ -82,10 +84,11 @@ def corner(frame: Frame, rect: Rect, low: float) -> Rect:
         return rect[1] + (float(frame.xy([[frame.lon_0, lat]])[0, 1]) - frame.window[1]) * scale
 
     if frame.lon_0 > 90.0:
-        return x(180.0), low, x(284.0) - x(180.0), y(-22.0) - low
+        wide = x(284.0) - x(180.0)
+        return x(180.0), low, wide, min(y(-22.0) - low, TALL * wide)
     left = rect[0] + 2.0
     wide = max(x(-76.0) - left, 0.24 * rect[2])
-    return left, low, wide, min(y(-8.0) - low, 1.25 * wide)
+    return left, low, wide, min(y(-8.0) - low, TALL * wide)
 
 
 def _axes(figure: Figure, rect: Rect, zorder: float) -> Axes:

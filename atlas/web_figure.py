@@ -91,7 +91,7 @@ def _looks(form: str, query: Query) -> tuple[dict[str, Any], int]:
     looks: dict[str, Any] = {
         "view": view, "title": text("title") or None, "focus": text("focus") or _seen(text("at")),
         "projection": text("projection") or "auto", "grey": grey in ("1", "yes", "true"), "commodity": chosen,
-        "size_in": (size[0], size[1]),
+        "size_in": (size[0], size[1]), "colour": text("colour") or "commodity",
     }  # fmt: skip
     try:
         figure_map.check(view, looks["projection"], chosen, looks["size_in"])
