@@ -28,8 +28,6 @@ def problems(text: str) -> list[str]:
     doc = json.loads(text, parse_constant=refuse, object_pairs_hook=once)
     if doc.get("type") != "FeatureCollection" or not isinstance(doc.get("features"), list):
         return [*found, "not a FeatureCollection"]
-    if text.startswith("\ufeff"):
-        found.append("begins with a byte order mark")
     if {"geometry", "properties", "coordinates", "geometries"} & set(doc):
         found.append("a collection with the members of another type (7.1)")
     if re.search(r"[\[,]-?\d(?:\.\d+)?e[-+]?\d+[\],]", text):
@@ -153,6 +151,6 @@ def bbox_problems(
         out.append(f"bbox {bbox} leaves points out")
     if not (x == west).any() or not (x == east).any():
         out.append(f"bbox {bbox} is not tight east or west")
-    if (east - west) % 360.0 > narrowest(stretches) % 360.0 + 1e-6:
+    if (east - west if west <= east else east - west + 360.0) > narrowest(stretches) + 1e-6:
         out.append(f"bbox {bbox} is wider than it need be, across the antimeridian")
     return out
