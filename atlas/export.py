@@ -112,6 +112,8 @@ def check_layer_target(layer: str, path: str | Path, *, qgis: bool = False) -> P
         found.append(UnknownName("layer", layer, nearest(layer, (*LAYERS, "chokepoints", "all")) or LAYERS))
     try:
         target = check_target_file(path, (".gpkg",) if layer == "all" else SUFFIXES)
+        if qgis:
+            check_target_file(target.with_suffix(".qgz"), (".qgz",))
     except BadInput as error:
         found.append(error)
     if len(found) > 1:

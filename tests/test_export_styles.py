@@ -254,7 +254,10 @@ def test_names_of_files_and_titles_stay_text(package: Path) -> None:
 def test_a_project_goes_with_all_layers_only(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="all layers"):
         export.write_layer(outcome(), "ports", tmp_path / "ports.gpkg", qgis=True)
-    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "all.qgz").mkdir()
+    with pytest.raises(BadInput, match="is a folder"):
+        export.check_layer_target("all", tmp_path / "all.gpkg", qgis=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["all.qgz"]
 
 
 def along(table: gpd.GeoDataFrame) -> float:
