@@ -50,6 +50,7 @@ SETTINGS: tuple[tuple[str, SettingValue, str, str], ...] = (
     ("overpass_retry_s", 15.0, "s", "pause before such a try; doubled each time"),
     ("roads_max_km2", 75_000.0, "km2", "largest area that `atlas roads` asks a server for"),
     ("tiles", False, "", "whether maps offer an online background, which makes requests to other hosts"),
+    ("ogc_origins", "", "", "sites whose pages may read /ogc/, joined by commas; *: all; empty: none but its own"),
 )
 
 
@@ -96,6 +97,7 @@ class Settings:
     overpass_retry_s: float = 15.0
     roads_max_km2: float = 75_000.0
     tiles: bool = False
+    ogc_origins: str = ""
 
 
 def settings(environ: Mapping[str, str] | None = None, **overrides: SettingValue | None) -> Settings:

@@ -25,7 +25,7 @@ from atlas.web_chokepoints import chokepoints
 from atlas.web_compare import compares
 from atlas.web_concentration import concentrations
 from atlas.web_documents import Document, Kept
-from atlas.web_errors import failure
+from atlas.web_errors import failure, of_ogc
 from atlas.web_explore import explore
 from atlas.web_figure import figures as pictures
 from atlas.web_frontier import frontiers
@@ -38,7 +38,7 @@ from atlas.web_log import AccessLog, set_up, text
 from atlas.web_map import maps
 from atlas.web_metrics import CONTENT_TYPE_LATEST, Metrics
 from atlas.web_nearby import nearby
-from atlas.web_ogc import failure_document, of_ogc, ogc
+from atlas.web_ogc import ogc
 from atlas.web_openapi import openapi
 from atlas.web_pages import error_page, pages
 from atlas.web_projects import fixing
@@ -221,7 +221,7 @@ def _failed(app: Flask, atlas: Atlas, error: Exception) -> Response:
     accepted = request.headers.get("Accept", "")
     program = "application/json" in accepted and "text/html" not in accepted
     if of_ogc(request.path) and ("text/html" not in accepted or request.args.get("f") == "json"):
-        document = failure_document(found)
+        document = Document.of(app.json.dumps(found.ogc_body()).replace("<", "\\u003c"), JSON_TYPE)
     elif program or request.path.startswith(("/api", "/healthz", "/static", "/metrics")):
         # Escaped, so that a name with markup stays text even where somebody shows the body as a page.
         document = Document.of(app.json.dumps(found.body()).replace("<", "\\u003c"), JSON_TYPE)

@@ -60,6 +60,14 @@ HTTP_TEXT = {
 }
 
 
+OGC_ROOT = "/ogc"
+
+
+def of_ogc(path: str) -> bool:
+    """Return whether a path belongs to OGC API - Features."""
+    return path == OGC_ROOT or path.startswith(f"{OGC_ROOT}/")
+
+
 @dataclass(frozen=True)
 class Failure:
     """What to answer: status, one line, all problems, headers."""
@@ -72,6 +80,10 @@ class Failure:
     def body(self) -> dict[str, object]:
         """Return the contract's shape of an error."""
         return {"ok": False, "error": self.error, "problems": self.problems, "status": self.status}
+
+    def ogc_body(self) -> dict[str, object]:
+        """Return the shape that OGC API - Features has for an error (17-069r4, 7.5), for what stands under /ogc."""
+        return {"code": str(self.status), "description": "; ".join(self.problems) or self.error}
 
     @property
     def phrase(self) -> str:

@@ -23,13 +23,13 @@ from atlas.errors import BadInput, nearest
 from atlas.export_fields import Field, fields_of
 from atlas.export_tables import layer_table
 from atlas.web_answers import Document
-from atlas.web_errors import Failure, NotFound
+from atlas.web_errors import OGC_ROOT as ROOT
+from atlas.web_errors import NotFound
 from atlas.web_formats import json_document
 from atlas.web_ogc_address import (
     GEOJSON_TYPE,
     JSON_TYPE,
     OPENAPI_TYPE,
-    ROOT,
     SCHEMA_TYPE,
     Links,
     Place,
@@ -61,8 +61,7 @@ class Service:
         if place.collection and place.collection not in COLLECTIONS:
             raise NotFound("collection", place.collection, nearest(place.collection, COLLECTIONS) or COLLECTIONS)
         known = PARAMETERS.get(place.resource, ("f",))
-        fields = self._fields(place.collection) if place.collection else {}
-        filters = [n for n in fields if n != "id"] if place.resource == "items" else []
+        filters = self.filters(place.collection) if place.resource == "items" else {}
         self.query, self.found = read_state(place, request, (*known, *filters), atlas.settings)
         self.question = atlas.answers.question(self.query)
         self.links = Links.of(request, self.query)
@@ -133,14 +132,23 @@ def resource(rest: str) -> Response:
     return _answer(rest)
 
 
-def of_ogc(path: str) -> bool:
-    """Return whether a path belongs to this service."""
-    return path == ROOT or path.startswith(f"{ROOT}/")
-
-
-def failure_document(found: Failure) -> Document:
-    """Return an error in the shape of the standard (17-069r4, 7.5): code and description."""
-    return json_document({"code": str(found.status), "description": "; ".join(found.problems) or found.error})
+@ogc.after_request
+def open_to_others(response: Response) -> Response:
+    """Let pages of other sites read the answer where the settings say so; reading changes nothing here."""
+    allowed = {o.strip().rstrip("/") for o in current_app.extensions["atlas"].settings.ogc_origins.split(",")} - {""}
+    if not allowed:
+        return response
+    origin = request.headers.get("Origin", "")
+    response.headers.add("Vary", "Origin")
+    if "*" in allowed or origin in allowed:
+        response.headers["Access-Control-Allow-Origin"] = "*" if "*" in allowed else origin
+        response.headers["Access-Control-Expose-Headers"] = "Content-Crs, ETag, Link, Retry-After"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        if request.method == "OPTIONS":
+            response.headers["Access-Control-Allow-Methods"] = "GET, HEAD, OPTIONS"
+            response.headers["Access-Control-Allow-Headers"] = "Accept, If-None-Match"
+            response.headers["Access-Control-Max-Age"] = "86400"
+    return response
 
 
 def _answer(path: str) -> Response:
@@ -252,7 +260,8 @@ def _items_document(service: Service, asked: Asked) -> Document:
     if service.form == "html":
         return _features_page(service, members, features, shown)
     with service.atlas.timed("write"):
-        return Document.of(collection_text(members, features.texts(shown, asked.crs)), GEOJSON_TYPE)
+        box = {"bbox": found} if asked.crs == CRS84 and (found := features.bbox(shown)) else {}
+        return Document.of(collection_text(members | box, features.texts(shown, asked.crs)), GEOJSON_TYPE)
 
 
 def _item(service: Service) -> Made:

@@ -16,9 +16,9 @@ from flask import Request
 
 from atlas.config import Settings
 from atlas.errors import BadInput
+from atlas.web_errors import OGC_ROOT as ROOT
 from atlas.web_query import STATE_PARAMETERS, Query, halts_asked, parameters, parameters_of
 
-ROOT = "/ogc"
 JSON_TYPE = "application/json"
 HTML_TYPE = "text/html"
 GEOJSON_TYPE = "application/geo+json"

@@ -19,7 +19,7 @@ from shapely.geometry.base import BaseGeometry
 
 from atlas import geo
 from atlas.export_fields import Field
-from atlas.export_geojson import Member, dump, geometry_member, geometry_text, plain
+from atlas.export_geojson import DECIMALS, Member, bbox, dump, geometry_member, geometry_text, plain
 from atlas.export_tables import geometry_type
 from atlas.web_ogc_query import CRS84, WGS84, Asked, Interval, metres
 
@@ -91,6 +91,15 @@ class Features:
         for name, value in asked.filters:
             fits &= self._has(name, value)
         return np.flatnonzero(fits)
+
+    def bbox(self, rows: Rows) -> list[float] | None:
+        """Return the box of some features in degrees, its west edge east of its east edge across the antimeridian."""
+        parts = shapely.get_parts(self._shapes[np.unique(self._shape[rows])])
+        if not len(parts):
+            return None
+        west, south, east, north = (np.round(v, DECIMALS) + 0.0 for v in shapely.bounds(parts).T)
+        boxes = np.unique(np.column_stack([west, east, south, north]), axis=0)
+        return bbox((w, e, s, n) for w, e, s, n in boxes.tolist())
 
     def texts(self, rows: Rows, crs: str = CRS84) -> list[str]:
         """Return features as GeoJSON, one text each without its closing brace, so that members can be added."""

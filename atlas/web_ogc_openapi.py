@@ -32,7 +32,7 @@ def openapi_document(links: Links, query: Query, fields: Mapping[str, Mapping[st
     paths: dict[str, Any] = {
         "/": _get("landing", "Landing page", ("f",), {JSON_TYPE: "Landing"}),
         "/api": _get("api", "This document", (), {OPENAPI_TYPE: "Document"}, html=False),
-        "/api.html": _get("api_page", "This document for people", (), {}),
+        "/api.html": _get("apipage", "This document for people", (), {}),
         "/conformance": _get("conformance", "Conformance classes", ("f",), {JSON_TYPE: "Conformance"}),
         "/collections": _get("collections", "The collections", ("f",), {JSON_TYPE: "Collections"}),
     }

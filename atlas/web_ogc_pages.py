@@ -55,7 +55,8 @@ def features_page(
     settings = {"land": f"/basemap/{land_digest(atlas)}.json", "features": data, "label": text("ogc.map_label")}
     return _page(
         "item" if feature_id else "items", links, query, told, atlas, name,
-        feature=feature_id, fields=[features.fields[c] for c in columns], rows=table, settings=json_text(settings),
+        feature=feature_id, fields=[features.fields[c] for c in columns], rows=table,
+        settings=Markup(json_text(settings)),
         numeric=[features.fields[c].type in ("int", "float") for c in columns],
     )  # fmt: skip
 

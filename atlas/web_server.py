@@ -19,7 +19,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
 from atlas.config import Settings
-from atlas.web_errors import Failure
+from atlas.web_errors import Failure, of_ogc
 from atlas.web_headers import CLOSED_POLICY, SECURITY_HEADERS
 from atlas.web_log import access, new_id, request_line, text
 
@@ -63,7 +63,8 @@ class Refusal(ErrorTask):
         found = Failure(int(error.code), words, [words])
         if error.code == 500:
             found = Failure(500, f"{words} (request {request_id})", [words])
-        body = json.dumps(found.body()).replace("<", "\\u003c").encode()
+        told = found.ogc_body() if of_ogc(getattr(self.request, "path", "")) else found.body()
+        body = json.dumps(told).replace("<", "\\u003c").encode()
         self.status = f"{error.code} {error.reason}"
         self.response_headers += [
             ("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("X-Request-Id", request_id),
