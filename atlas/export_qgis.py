@@ -16,10 +16,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from atlas import geo
+from atlas.export_fields import fields_of
 from atlas.export_gpkg import STAMP
 from atlas.export_looks import closed, looks
 from atlas.export_qgis_layout import add_layouts
-from atlas.export_qml import QGIS_VERSION, layer_attributes, layer_parts
+from atlas.export_qml import QGIS_VERSION, field_parts, layer_attributes, layer_parts
 from atlas.export_styles import layer_fields, table_columns
 from atlas.export_symbols import Look
 from atlas.export_tables import ATTRIBUTION, LICENCE
@@ -29,6 +30,7 @@ from atlas.schema import Schema
 
 CRS = "EPSG:8857"  # Equal Earth: areas are true, and the poles do not swell
 PROJECT = "atlas"
+SOURCES = "sources"
 WORLD = (-17_300_000.0, -8_400_000.0, 17_300_000.0, 8_400_000.0)
 DAY = (2024, 1, 1, 0, 0, 0)
 VIEW_TITLES = {"change": "Change", "before": "Before", "after": "After"}
@@ -124,6 +126,7 @@ def project_text(package: Path, name: str, said: About, schema: Schema) -> str:
     with closing(sqlite3.connect(f"file:{package}?mode=ro", uri=True)) as file:
         kinds = dict(file.execute("SELECT table_name, geometry_type_name FROM gpkg_geometry_columns").fetchall())
         columns = {t: table_columns(file, t) for t in kinds}
+        sources = table_columns(file, SOURCES)
     first = "change" if said.changed else "before"
     shown = project_layers(columns, first, said.named)
     root = ET.Element("qgis", {"projectname": said.title, "version": QGIS_VERSION})
@@ -131,9 +134,15 @@ def project_text(package: Path, name: str, said: About, schema: Schema) -> str:
     ET.SubElement(root, "title").text = said.title
     _crs(ET.SubElement(root, "projectCrs"), CRS)
     root.append(_tree(shown, name, first))
+    relations = ET.SubElement(root, "relations")
     layers = ET.SubElement(root, "projectlayers")
     for layer in shown:
         layers.append(_layer(layer, name, columns[layer.table], kinds[layer.table], said, schema))
+    if sources:
+        layers.append(_sources(root, name, sources, said, schema))
+        for layer in shown:
+            if "source_id" in columns[layer.table]:
+                _relation(relations, layer)
     order = ET.SubElement(root, "layerorder")
     for layer in shown:
         ET.SubElement(order, "layer", {"id": layer.key})
@@ -319,6 +328,31 @@ def _layer(layer: Shown, name: str, columns: list[str], kind: str, said: About, 
     for part in layer_parts(layer.look, columns, layer_fields(layer.table, schema)):
         made.append(part)
     return made
+
+
+def _sources(root: ET.Element, name: str, columns: list[str], said: About, schema: Schema) -> ET.Element:
+    """Return the table of sources as a layer without geometry, after it was added to the tree."""
+    source = f"./{name}|layername={SOURCES}"
+    tree = root.find("layer-tree-group")
+    if tree is not None:
+        entry = {"id": f"atlas_{SOURCES}", "name": "Sources", "checked": "Qt::Checked", "expanded": "0"}
+        ET.SubElement(tree, "layer-tree-layer", {**entry, "providerKey": "ogr", "source": source})
+    made = ET.Element("maplayer", {"type": "vector", "geometry": "No geometry", "wkbType": "NoGeometry"})
+    ET.SubElement(made, "id").text = f"atlas_{SOURCES}"
+    ET.SubElement(made, "datasource").text = source
+    ET.SubElement(made, "layername").text = "Sources"
+    _said(ET.SubElement(made, "resourceMetadata"), SOURCES, "dataset", "Sources that the rows name", said)
+    ET.SubElement(made, "provider", {"encoding": "UTF-8"}).text = "ogr"
+    made.extend(field_parts(columns, fields_of(SOURCES, schema)))
+    ET.SubElement(made, "previewExpression").text = '"title"'
+    return made
+
+
+def _relation(parent: ET.Element, layer: Shown) -> None:
+    """Join the rows of a layer to the source that each names."""
+    keys = {"referencingLayer": layer.key, "referencedLayer": f"atlas_{SOURCES}", "strength": "Association"}
+    made = ET.SubElement(parent, "relation", {"id": f"source_of_{layer.key}", "name": f"{layer.title}: source", **keys})
+    ET.SubElement(made, "fieldRef", {"referencingField": "source_id", "referencedField": "id"})
 
 
 def _said(parent: ET.Element, key: str, kind: str, title: str, said: About) -> None:

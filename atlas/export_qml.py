@@ -53,7 +53,7 @@ def layer_parts(look: Look, columns: list[str], fields: Mapping[str, Field]) -> 
         parts.append(labelling(look))
     blend = ET.Element("blendMode")
     blend.text = "0"
-    return [*parts, blend, *_fields(columns, fields), _tip(look, columns, fields), _preview(look)]
+    return [*parts, blend, *field_parts(columns, fields), _tip(look, columns, fields), _preview(look)]
 
 
 def layer_attributes(look: Look) -> dict[str, str]:
@@ -107,7 +107,7 @@ def _rule(rule: Rule, number: int, look: Look) -> Element:
     return ET.Element("rule", made)
 
 
-def _fields(columns: list[str], fields: Mapping[str, Field]) -> list[Element]:
+def field_parts(columns: list[str], fields: Mapping[str, Field]) -> list[Element]:
     """Return aliases, the widgets of forms and the columns of the attribute table."""
     shown = [c for c in columns if c not in HIDDEN]
     setup, aliases = ET.Element("fieldConfiguration"), ET.Element("aliases")

@@ -23,6 +23,7 @@ from qgis.core import (
     QgsProject,
     QgsRectangle,
     QgsVectorLayer,
+    QgsWkbTypes,
 )
 from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtGui import QColor
@@ -50,6 +51,8 @@ def drawn(layers: list[Any], crs: Any, path: Path) -> dict[str, Any]:
 
 def seen(layer: Any) -> dict[str, Any]:
     """Return what QGIS makes of a layer."""
+    if layer.geometryType() == QgsWkbTypes.NullGeometry:
+        return {"table": True, "valid": layer.isValid(), "count": layer.featureCount()}
     renderer = layer.renderer()
     rules = renderer.rootRule().children() if renderer.type() == "RuleRenderer" else []
     fields = layer.fields()
@@ -80,6 +83,7 @@ def project(name: str, folder: Path) -> dict[str, Any]:
         path = folder / f"{layout.name().split(',')[0]}-sheet.png"
         done = QgsLayoutExporter(layout).exportToImage(str(path), how)
         told["layouts"][layout.name()] = done == QgsLayoutExporter.Success and path.stat().st_size
+    told["relations"] = {r.name(): r.isValid() for r in p.relationManager().relations().values()}
     told["bookmarks"] = [b.name() for b in p.bookmarkManager().bookmarks()]
     return told
 

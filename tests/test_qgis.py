@@ -66,6 +66,10 @@ def test_the_project_opens_ready_styled(package: Path, tmp_path: Path) -> None:
     assert "exports of China (magnets)" in told["title"]
     assert "OpenStreetMap contributors, ODbL 1.0" in told["abstract"]
     assert {"Change", "Before", "After", "Places", "Network", "Backdrop"} <= set(told["groups"])
+    sources = told["layers"].pop("atlas_sources")
+    assert (sources["table"], sources["count"]) == (True, pyogrio.read_info(package, layer="sources")["features"])
+    assert told["relations"]["All facilities, planned ones too: source"]
+    assert all(told["relations"].values())
     assert all(v["valid"] and v["crs"] == "EPSG:4326" and v["symbols"] and not v["broken"] for v in told["layers"].values())
     assert all(v["renderer"] == "RuleRenderer" for v in told["layers"].values())
     assert "atlas_stretches_change" in told["shown"]
