@@ -21,7 +21,7 @@ LEAST_T = 1e-4
 # What each kind of unit makes, as stock of its own that it may sell on.
 MAKES = {
     "mine/concentrate": "concentrate", "separation/oxide": "oxide", "recycling/oxide": "oxide", "metal/metal": "metal",
-    "magnet/sintered": "magnet", "magnet/smco": "magnet", "magnet/bonded": "magnet",
+    "magnet/sintered": "magnet", "magnet/smco": "magnet", "magnet/magnet": "magnet", "magnet/bonded": "magnet",
 }  # fmt: skip
 
 

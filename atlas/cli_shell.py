@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from atlas.chain import chain_of
+from atlas.chain_words import reworded_table
 from atlas.errors import AtlasError, AtlasWarning, BadInput, WriteFailure, nearest
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ def say(text: str) -> None:
     Characters that the terminal's encoding lacks come out as question marks.
     """
     try:
+        text = _in_own_words(text)
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         click.echo(text.encode(encoding, errors="replace").decode(encoding))
         sys.stdout.flush()
@@ -108,6 +111,13 @@ def say(text: str) -> None:
         if isinstance(error, BrokenPipeError):
             raise ReaderGoneError from None
         raise WriteFailure(f"cannot write the answer: {error.strerror or error}") from None
+
+
+def _in_own_words(text: str) -> str:
+    """Return an answer in the words of the chain of the layers that the command has opened."""
+    context = click.get_current_context(silent=True)
+    opened = context.obj.get("study") if context is not None and isinstance(context.obj, dict) else None
+    return reworded_table(text, chain_of(getattr(opened, "layers", None)))
 
 
 def fail(text: str, code: int) -> int:

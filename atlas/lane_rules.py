@@ -14,7 +14,7 @@ from atlas.layers import Layers
 # Commodity -> which stage/product sells it to which; demand rows and buyers are `buyer`, the points where end-of-life
 # magnets are collected `market`. Strip casters sell to sintered plants, powder makers to bonded ones.
 SEPARATORS = ("separation/oxide", "separation/carbonate")
-GROUND = ("magnet/sintered", "magnet/smco")
+GROUND = ("magnet/sintered", "magnet/smco", "magnet/magnet")
 MAGNETS = (*GROUND, "magnet/bonded")
 RECYCLERS = ("recycling/oxide", "recycling/metal", "recycling/powder", "recycling/alloy")
 TRADE: dict[str, dict[str, tuple[str, ...]]] = {
@@ -29,7 +29,7 @@ TRADE: dict[str, dict[str, tuple[str, ...]]] = {
         "recycling/alloy": GROUND,
     },
     "magnet": dict.fromkeys(MAGNETS, ("buyer",)),
-    "scrap": {"magnet/sintered": RECYCLERS, "magnet/smco": RECYCLERS, "market": RECYCLERS},
+    "scrap": dict.fromkeys((*GROUND, "market"), RECYCLERS),
 }
 CLOSES = {"surplus": {"oxide"}, "stock": {"metal"}, "loss": {"oxide", "metal", "scrap"}}
 AT_MOST = 20  # problems told of one kind

@@ -137,7 +137,7 @@ def load(layers: Layers, local: LocalRoads | None = None) -> Network:
     first["road"] = first["rail"] + len(stored["rail"]["xy"])
     xy = np.vstack([sea["xy"], places["xy"], places["xy"], stored["rail"]["xy"], stored["road"]["xy"]])
     arrive = np.where(is_port, hubs + np.arange(len(is_port)), arrivals + np.arange(len(is_port)))
-    add_sea(draft, sea)
+    passage_ids = add_sea(draft, sea)
     add_ports(draft, layers, port_ids, places, hubs, country_ids)
     files = [packed_lines(sea, 1e5)]
     for mode in ("rail", "road"):
@@ -153,7 +153,7 @@ def load(layers: Layers, local: LocalRoads | None = None) -> Network:
     add_local(draft, list(table.values()), table, frozenset(port_ids) & set(table), country_ids)
     network = Network(
         xy=xy, edges=draft.edges(), places=table, country_ids=country_ids, port_ids=port_ids, border_ids=border_ids,
-        passage_ids=tuple(str(p) for p in sea["passages"]),
+        passage_ids=passage_ids,
         closed_borders=frozenset(borders.index[borders["open"] == "no"]), files=tuple(files), extra_lines=(),
         land=land, land_nodes=land_nodes, layers=layers, local=local,
         sea=SeaLanes(files[0], sea["over_km"].astype(float), tuple(map(str, sea["waterways"])),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
+import shapely
 from numpy.typing import NDArray
 
 from atlas import geo
+from atlas.errors import LayerError
 from atlas.layers import Layers
 
 SEA, RAIL, ROAD, PORT, AIR = range(5)
@@ -17,6 +20,7 @@ MODES = ("sea", "rail", "road", "port", "air")
 LOCAL_KM = 25.0  # places this near to each other are joined directly, by local roads
 EFTA = frozenset({"CHE", "ISL", "LIE", "NOR"})  # customs at their borders with the EU take hours
 LOCAL_WET_KM = 10.0  # a road to the nearest port leads over no more water than this
+PASSAGES_MOST = 64  # a bit of an edge's passages for each
 LOCAL_DETOUR = 1.3  # road km per straight km
 
 
@@ -116,20 +120,44 @@ def packed_lines(stored: Mapping[str, NDArray[np.generic]], scale: float) -> Lin
     return Lines(stored["line_start"].astype(np.int32), stored["line_step"].astype(np.int32), scale)
 
 
-def add_sea(draft: Draft, sea: Mapping[str, NDArray[np.generic]]) -> None:
-    """Add sea lanes, with the tolls and delays of the passages they cross."""
-    passages = draft.layers.passages
+def add_sea(draft: Draft, sea: Mapping[str, NDArray[np.generic]]) -> tuple[str, ...]:
+    """Add sea lanes, with the tolls and delays of the passages they cross; returns the passages by position of bit.
+
+    Passages that the network was not built with, such as a user's own, get their lanes now, by their gate lines.
+    """
+    passages, built = draft.layers.passages, [str(p) for p in sea["passages"]]
+    own = [str(p) for p in passages.index if str(p) not in built]
+    names = (*built, *own)
+    if len(names) > PASSAGES_MOST:
+        raise LayerError(f"passages: {len(own)} of your own with {len(built)} of the network; "
+                         f"expected {PASSAGES_MOST} at most")
     km = sea["km"].astype(float)
     tags = np.zeros(len(km), dtype=np.uint64)
     usd, days = km * float(draft.c["sea_freight_usd_t_km"]), km / float(draft.c["sea_speed_km_day"])
-    for edge, passage in sea["crossing"]:
-        name = str(sea["passages"][passage])
+    crossing = [(int(edge), int(passage)) for edge, passage in sea["crossing"]]
+    for edge, passage in [*crossing, *_crossed(sea, passages.geometry[own], len(built))]:
+        name = names[passage]
         tags[edge] |= np.uint64(1) << np.uint64(passage)
         if name in passages.index:
             usd[edge] += float(passages.at[name, "toll_usd_t"])
             days[edge] += float(passages.at[name, "delay_days"])
     draft.add(len(km), u=sea["a"], v=sea["b"], mode=SEA, km=km, usd_t=usd, days=days, passages=tags,
               line=np.arange(len(km)))
+    return names
+
+
+def _crossed(sea: Mapping[str, NDArray[np.generic]], gates: gpd.GeoSeries, first: int) -> list[tuple[int, int]]:
+    """Return (edge, passage) for each sea lane that crosses a gate line; the first gate is passage `first`."""
+    if not len(gates):
+        return []
+    lines = packed_lines(sea, 1e5)
+    tree = shapely.STRtree([shapely.LineString(lines.line(i)) for i in range(len(lines.start) - 1)])
+    found = set()
+    for n, gate in enumerate(gates):
+        for turn in (0.0, 360.0, -360.0):
+            moved = shapely.transform(gate, lambda xy, turn=turn: xy + [turn, 0.0])
+            found |= {(int(i), first + n) for i in tree.query(moved, predicate="intersects")}
+    return sorted(found)
 
 
 def add_ports(

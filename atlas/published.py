@@ -31,11 +31,11 @@ class Figures:
         bloc_names: frozenset[str], chain: Chain | None = None,
     ) -> None:  # fmt: skip
         self.summary, self.flows, self._bloc, self._bloc_names = summary, flows, bloc, bloc_names
-        self._chain = chain or shipped_chain()
+        self.chain = chain or shipped_chain()
 
     def _parts(self, element: str) -> list[str]:
         """Return the elements that a row's word for one means."""
-        return list(self._chain.of(element)) or [element]
+        return list(self.chain.of(element)) or [element]
 
     def of(self, target: Mapping[str, Any]) -> tuple[float | None, str]:
         """Return the figure, or None and why there is none; raises LayerError for an unknown kind."""

@@ -14,6 +14,8 @@ from branca.element import Element
 from markupsafe import Markup
 
 from atlas import __version__
+from atlas.chain import chain_of
+from atlas.chain_words import reworded_page
 from atlas.config import data_dir
 from atlas.errors import BadInput, nearest
 from atlas.page_text import script_texts
@@ -112,7 +114,7 @@ def page(
         scripts, styles = csp_hashes(html)
         policy = f"default-src 'none'; {images}; style-src {' '.join(styles)}; script-src {' '.join(scripts)}"
         html = html.replace("@policy@", policy, 1)
-    return html
+    return reworded_page(html, chain_of(outcome.layers))
 
 
 def csp_hashes(html: str) -> tuple[list[str], list[str]]:

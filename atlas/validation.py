@@ -232,7 +232,7 @@ def compare(layers: Layers, figures: Figures) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows, columns=list(dict.fromkeys([*COLUMNS, *targets.columns])))
-    for rule in RULES:
+    for rule in RULES if chain_of(layers).is_shipped else ():
         for n in table.index[rule.rows(table)]:
             table.at[n, "bound"] = limit_words(rule.limit, rule.unit)
             table.at[n, "within"] = bool(rule.off(float(table.at[n, "model"])) <= rule.limit + 1e-12)
@@ -250,7 +250,8 @@ def bounds(table: pd.DataFrame, figures: Figures, closed: Closure) -> pd.DataFra
         found.append({"id": name, "what": what, "model": more.get("model", math.nan), "figure": figure, "sense": sense,
                       "limit": limit, "unit": unit, "held": bool(held), "rows": rows, "ground": ground})  # fmt: skip
 
-    for rule in RULES:
+    rules = RULES if figures.chain.is_shipped else ()  # another commodity has no aims of its own
+    for rule in rules:
         model, _ = figures.of(rule.cells)
         model = math.nan if model is None else model
         own = table.loc[rule.rows(table), "id"]
@@ -260,7 +261,8 @@ def bounds(table: pd.DataFrame, figures: Figures, closed: Closure) -> pd.DataFra
     size = held["error_share"].abs()
     add("held-median", "median error of comparable rows held back", float(size.median()), MEDIAN_HELD_AT_MOST, "share",
         "relative errors; a row that the model lacks is left out and counted", rows=held["id"])  # fmt: skip
-    add("held-count", "comparable rows held back", float(size.notna().sum()), float(HELD_AT_LEAST), "rows",
+    least = float(HELD_AT_LEAST if figures.chain.is_shipped else 1)
+    add("held-count", "comparable rows held back", float(size.notna().sum()), least, "rows",
         "so that the median says something", sense="at least")  # fmt: skip
     part = len(held) / len(fair) if len(fair) else math.nan
     add("held-part", "comparable rows held back, of all comparable", part, HELD_PART_AT_LEAST, "share",

@@ -5,7 +5,8 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 
-from atlas import figure_map, figure_save
+from atlas.chain import chain_of
+from atlas.chain_words import reword_figure
 from atlas.errors import BadInput
 from atlas.render import MAP_VIEWS
 from atlas.render_style import COMMODITIES
@@ -32,6 +33,8 @@ def picture(form: str) -> Response:
     """Return a halt's map as a picture; its address is that of /map with another ending."""
     if form not in TYPES:
         raise NotFound("picture format", form, list(TYPES))
+    from atlas import figure_map, figure_save  # with matplotlib: a server that draws nothing need not load it
+
     atlas: Any = current_app.extensions["atlas"]
     query = halt_query(request, atlas.settings, more=(*PARAMETERS, *LOOKS), known_views=VIEWS)
     check_looks()
@@ -43,7 +46,8 @@ def picture(form: str) -> Response:
         with atlas.timed("solve"):
             outcome = atlas.answers.outcome(question, query.bloc, request.remote_addr or "")
         with atlas.timed("draw"):
-            made = figure_save.picture(figure_map.draw(outcome, **looks), form, dpi)
+            figure = reword_figure(figure_map.draw(outcome, **looks), chain_of(outcome.layers))
+            made = figure_save.picture(figure, form, dpi)
         return Document.of(made, TYPES[form], (("Content-Disposition", f'inline; filename="atlas-map.{form}"'),))
 
     response: Response = atlas.send(atlas.answers.documents.get(key, make))
@@ -52,6 +56,8 @@ def picture(form: str) -> Response:
 
 def _looks(form: str, query: Query) -> tuple[dict[str, Any], int]:
     """Return what `figure_map.draw` takes beside the outcome, and the resolution; raises BadInput with all problems."""
+    from atlas import figure_map, figure_save
+
     found = {name: request.args.getlist(name) for name in (*PARAMETERS, *LOOKS)}
     problems: list[str] = []
 

@@ -8,6 +8,8 @@ from flask import Blueprint, Response, current_app, request
 from markupsafe import Markup
 
 from atlas import __version__
+from atlas.chain import chain_of
+from atlas.chain_words import reworded_page
 from atlas.export import ATTRIBUTION, LAYERS, TITLES
 from atlas.page_text import text
 from atlas.render import csp_hashes, environment
@@ -55,6 +57,7 @@ def html_document(html: str, tiles: bool = False, frames: bool = False, ancestor
 
     `frames` lets pages stand in it, `ancestors` says in which pages it may stand.
     """
+    html = reworded_page(html, chain_of(getattr(current_app.extensions["atlas"].study, "layers", None)))
     scripts, styles = csp_hashes(html)
     images = "img-src 'self' data:" + (" https://tile.openstreetmap.org" if tiles else "")
     inside = "frame-src 'self'; " if frames else ""

@@ -16,7 +16,7 @@ NAMES_REFUSED = {"utils", "util", "helpers", "helper", "common", "misc", "base",
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "background", "progress_bar"),
     ("config",),
-    ("chain",),
+    ("chain", "chain_words"),
     ("schema",),
     ("geo", "shortest"),
     ("finding", "duty", "layer_files", "layer_check", "layers"),
@@ -30,10 +30,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("closure", "published", "validation"),
     ("candidates", "losses", "many_solves", "journal", "singles", "set_values", "worst_sets", "chokepoints", "minimum_cut", "chokepoint_words", "trace_arcs", "trace_target", "trace_shares", "trace_bounds", "trace", "trace_paths", "trace_words", "allied", "binding", "frontier", "shadow", "projects", "portfolio", "fixes", "concentration", "compare", "compare_words", "facility_filter", "name_suggest", "buyer_risk", "buyer_words"),
     ("page_text", "export_files", "export_fields", "export_geojson", "export_csv", "answer_tables", "export_network", "export_tables", "export_formats", "export_gpkg", "halted_places", "render_style", "render_arcs", "export_symbols", "export_looks", "export_qml_symbols", "export_qml_labels", "export_qml", "export_sld", "export_stretches", "export_styles", "export_qgis_layout", "export_qgis", "export", "export_route", "export_chokepoints", "render_ink", "answer_words", "render_cards", "render_words", "render_data", "render_map", "render", "render_route_words", "render_route", "render_validation", "render_sankey", "render_trace", "export_trace", "frontier_words", "render_frontier", "render_projects", "render_concentration", "render_chokepoints", "render_compare", "thing_lanes", "known_losses", "facility_facts", "place_facts", "render_explore", "thing_words", "render_buyer"),
-    ("figure_fonts", "figure_ink", "figure_frame", "figure_flows", "figure_land", "figure_lines", "figure_places", "figure_labels", "figure_words", "figure_names", "figure_legend", "figure_panel", "figure_map", "figure_save"),
-    ("notebook_tables", "notebook_html", "notebook_map", "notebook_routes", "notebook_answer", "notebook"),
+    ("figure_fonts", "figure_ink", "figure_frame", "figure_flows", "figure_land", "figure_lines", "figure_places", "figure_labels", "figure_words", "figure_names", "figure_legend", "figure_panel", "figure_map", "figure_save", "figure_charts"),
+    ("notebook_tables", "notebook_html", "notebook_map", "notebook_figure", "notebook_routes", "notebook_answer", "notebook"),
+    ("report_tree", "report_filters", "report_text", "report_file", "report_outcome", "report_country", "report_results", "report_sources", "report_map", "report_build", "report_html", "report_typst", "report_check", "report"),
     ("web_errors", "web_documents", "web_headers", "web_log", "web_metrics", "web_limits", "web_server", "web_query", "web_route_query", "web_answers", "web_formats", "web_api", "web_layers", "web_scenarios", "web_builder", "web_pages", "web_map", "web_figure", "web_nearby", "web_route", "web_validate", "web_job_queue", "web_jobs", "web_trace", "web_frontier", "web_projects", "web_concentration", "web_chokepoints", "web_compare", "web_explore", "web_search", "web_things", "web_buyer", "web_jobs_pages", "openapi_schemas", "openapi_findings", "openapi_explore", "openapi_things", "openapi_parameters", "openapi_scenario", "openapi_paths", "openapi_page", "web_openapi", "web_ogc_query", "web_ogc_address", "web_ogc_features", "web_ogc_documents", "web_ogc_openapi", "web_ogc_pages", "web_ogc", "web"),
-    ("cli_text", "cli_about", "cli_roads", "cli_shell", "cli_validate", "cli_trace", "cli_frontier", "cli_projects", "cli_concentration", "cli_chokepoints", "cli_export", "cli_serve", "cli_map", "cli"),
+    ("cli_text", "cli_about", "cli_roads", "cli_shell", "cli_validate", "cli_trace", "cli_frontier", "cli_projects", "cli_concentration", "cli_chokepoints", "cli_export", "cli_serve", "cli_map", "cli_report", "cli"),
     ("build_countries", "build_overlay", "build_water", "build_sea", "build_lanes", "build_gaps", "build_land", "build_network", "build_fonts"),  # commands of their own, for layers/
     ("__main__",),
 )
