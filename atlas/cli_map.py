@@ -4,6 +4,8 @@ from typing import Any
 
 import click
 
+from atlas.chain import chain_of
+from atlas.chain_words import reword_figure
 from atlas.cli_shell import bloc_option, halts_option, note, on_option, scenario_argument, solved, timed
 from atlas.errors import BadInput
 
@@ -74,6 +76,7 @@ def map_command(
     outcome = solved(obj, scenario, halts, bloc, on)
     with timed("drawn"):
         figure = figure_map.draw(outcome, title=title, focus=focus, grey=grey, **chosen)
+        reword_figure(figure, chain_of(outcome.layers))
         figure_save.save(figure, out, dots)
     note(f"wrote {out}")
     return 0
