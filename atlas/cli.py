@@ -11,6 +11,7 @@ from atlas.cli_export import export_command
 from atlas.cli_frontier import frontier_command, worth_command
 from atlas.cli_map import map_command
 from atlas.cli_projects import fixes_command
+from atlas.cli_report import report_command
 from atlas.cli_serve import serve_command
 from atlas.cli_shell import (
     AtlasGroup,
@@ -286,6 +287,7 @@ main.add_command(chokepoints_command)
 main.add_command(export_command)
 main.add_command(serve_command)
 main.add_command(map_command)
+main.add_command(report_command)
 main.add_command(trace_command)
 main.add_command(fixes_command)
 main.add_command(concentration_command)

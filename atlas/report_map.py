@@ -1,0 +1,113 @@
+"""A map to stand in the text of a report: no title and no figures of its own, only the map and a small legend."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from atlas import figure_fonts, figure_frame, figure_names, figure_panel
+from atlas import figure_words as words
+from atlas.errors import BadInput
+from atlas.figure_flows import GOODS, KINDS, bundles
+from atlas.figure_ink import Ink
+from atlas.figure_labels import Ruler
+from atlas.figure_legend import Legend, Signs, overlay, write
+from atlas.figure_panel import Scene
+from atlas.figure_places import facilities
+from atlas.render import focus_box
+from atlas.render_data import halted_things
+
+SCALE, LEGEND_PT, PANEL_HEAD_PT = 0.86, 76.0, 12.0
+LOCAL_ASPECT = 0.5
+PANELS = ("before", "after", "change")
+
+
+def draw(
+    outcome: Any,
+    width_in: float,
+    *,
+    view: str = "change",
+    focus: str | Sequence[float] | None = None,
+    grey: bool = False,
+    commodity: Sequence[str] = (),
+    legend: bool = True,
+    inset: bool = True,
+    aspect: float = LOCAL_ASPECT,
+) -> Figure:
+    """Return the map as a figure `width_in` wide and as tall as it needs.
+
+    `view` is before, after, change or all (three small maps); without any change it is before. `focus` as in
+    `figure_map.draw`; `aspect` is the height of a map of a part of the world over its width. Raises BadInput.
+    """
+    box = focus_box(focus, outcome) if focus else None
+    if not words.has_change(outcome):
+        view = "before"
+    views = PANELS if view == "all" else (view,)
+    with figure_fonts.use():
+        problems = figure_names.unprintable(outcome, "")
+        if problems:
+            raise BadInput(problems)
+        look = Ink(grey, SCALE)
+        scene = Scene(outcome, bundles(outcome, tuple(commodity)), look, Ruler(), tuple(commodity))
+        if box is not None:
+            frame = figure_frame.local(box, aspect)
+        else:
+            frame = figure_frame.best_world(scene.flows.lines, list(scene.flows.arc_tonnes))
+        wide = 72.0 * width_in
+        high = wide * frame.aspect
+        head = PANEL_HEAD_PT if len(views) > 1 else 0.0
+        # The inset reaches below the map, beside the legend.
+        below = look.pt(LEGEND_PT) if legend else 2.0
+        tall = (high + head) * len(views) + below
+        figure = Figure(figsize=(width_in, tall / 72), dpi=100, facecolor="white")
+        figure.set_label("Map")
+        page, used = overlay(figure), dict[str, None]()
+        top, corner = tall, None
+        for name in views:
+            top -= high + head
+            rect = (0.0, top, wide, high)
+            corner = figure_panel.corner(frame, rect, 3.0) if inset and frame.is_world and len(views) == 1 else None
+            used |= dict.fromkeys(figure_panel.draw(figure, scene, frame, name, rect, corner))
+            if head:
+                write(page, 0.0, top + high + 2.0, words.VIEW_WORDS[name], look.pt(8.4), bold=True)
+        if legend:
+            _legend(Legend(page, look), scene, top - look.pt(12), wide, list(used), views, corner)
+    return figure
+
+
+def _legend(
+    legend: Legend, scene: Scene, y: float, wide: float, keys: Sequence[str], views: Sequence[str],
+    inset: figure_panel.Rect | None,
+) -> None:  # fmt: skip
+    """Draw the blocks of the legend side by side, beside the inset where there is one."""
+    goods = [k for k in GOODS if k in keys and (k != "via" or set(views) != {"change"})]
+    kinds = [k for k in KINDS if k in keys and "change" in views]
+    changed = tuple(views) == ("change",)
+    found = facilities(scene.outcome, "change", scene.commodities)
+    stages = sorted(set(found["stage"]))
+    things = halted_things(scene.outcome)
+    after = tuple(views) != ("before",)
+    signs = Signs(
+        bloc=scene.outcome.bloc, halted_country=after and bool(things["country"]),
+        halted_point=after and any(things[k] for k in ("facility", "port", "passage", "border")), passages=True,
+        buyers=bool(scene.outcome.summary["scenario"].get("buyers")),
+    )  # fmt: skip
+    blocks = []
+    if goods and not changed:
+        blocks.append(lambda x: legend.flows(x, y, "Flows by commodity", goods))
+    if kinds:
+        blocks.append(lambda x: legend.flows(x, y, "What became of the flows", kinds))
+    blocks.append(lambda x: legend.widths(x, y))
+    blocks.append(lambda x: legend.stages(x, y, "Facilities, by change" if changed else "Facilities", stages, changed))
+    blocks.append(lambda x: legend.signs(x, y, signs))
+    left, right = 0.0, wide
+    if inset is not None and inset[0] > wide / 2:
+        right = inset[0] - 6.0
+    elif inset is not None:
+        left = inset[0] + inset[2] + 8.0
+    # The words of flows and of facilities are the longest.
+    weights = [1.45 if k < len(blocks) - 3 else (0.95, 1.2, 1.0)[k - len(blocks) + 3] for k in range(len(blocks))]
+    x = left
+    for block, weight in zip(blocks, weights, strict=True):
+        block(x)
+        x += weight * (right - left) / sum(weights)
