@@ -86,6 +86,7 @@ bench: $(VENV)/.bench $(PEERS)/.made
 	  part $(BIN)/python -m benchmarks.figures; \
 	  part $(BIN)/python -m benchmarks.run; \
 	  part $(BIN)/python -m benchmarks.exports; \
+	  part $(BIN)/python -m benchmarks.ogc; \
 	  part $(BIN)/python -m benchmarks.web; \
 	  [ -z "$$failed" ] || { echo "error: failed or over a bound$$failed" >&2; exit 1; }
 

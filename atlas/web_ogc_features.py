@@ -25,6 +25,7 @@ from atlas.web_ogc_query import CRS84, WGS84, Asked, Interval, metres
 
 KEPT_BYTES = 150_000_000  # of tables and lines of collections, the oldest go first
 CELL_BYTES = 60  # about what a cell of a table takes up
+TEXT_BYTES = 8_000_000  # of written geometry that a collection keeps
 
 Rows = NDArray[np.intp]
 
@@ -52,11 +53,14 @@ class Features:
         self._shape = np.array([places[id(s)] for s in shapes], dtype=np.intp)
         self._shapes = _cut(distinct)
         self._tree = shapely.STRtree(self._shapes)
+        self._texts: dict[tuple[str, int], str] = {}
+        self._texts_bytes = 0
 
     @property
     def size(self) -> int:
         """About how many bytes it takes up."""
-        return 32 * int(shapely.get_num_coordinates(self._shapes).sum()) + CELL_BYTES * self.properties.size
+        held = 32 * int(shapely.get_num_coordinates(self._shapes).sum()) + CELL_BYTES * self.properties.size
+        return held + TEXT_BYTES
 
     @cached_property
     def extent(self) -> list[float] | None:
@@ -111,7 +115,7 @@ class Features:
         for row, cells in zip(rows.tolist(), values, strict=True):
             shape = int(self._shape[row])
             if shape not in known:
-                known[shape] = self._text(self._shapes[shape], crs, self.ids[row])
+                known[shape] = self._written(shape, crs, self.ids[row])
             properties = dump(dict(zip(columns, cells, strict=True)))
             found.append(
                 f'{{"type":"Feature","id":{dump(self.ids[row])},"geometry":{known[shape]},"properties":{properties}'
@@ -134,6 +138,16 @@ class Features:
         if self.fields[name].type == "list":
             return np.array([value in str(c or "").split(";") for c in cells], dtype=bool)
         return np.array([c is not None and c == value for c in cells], dtype=bool)
+
+    def _written(self, shape: int, crs: str, name: str) -> str:
+        """Return a geometry as GeoJSON; what is asked for first is kept, as far as there is room."""
+        found = self._texts.get((crs, shape))
+        if found is None:
+            found = self._text(self._shapes[shape], crs, name)
+            if self._texts_bytes < TEXT_BYTES:
+                self._texts[crs, shape] = found
+                self._texts_bytes += len(found)
+        return found
 
     def _text(self, shape: BaseGeometry | None, crs: str, name: str) -> str:
         """Return a geometry as GeoJSON in a coordinate reference system."""
