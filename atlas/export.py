@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from atlas import export_stretches
+from atlas.chain import chain_of
 from atlas.errors import BadInput, UnknownName, nearest
 from atlas.export_fields import fields_of
 from atlas.export_files import check_target_file, check_target_folder, write_file, write_folder
@@ -215,7 +216,7 @@ def _finish(names: tuple[str, ...], layers: Any, outcome: Any = None) -> Finish:
     """Return what is done to a GeoPackage when its rows are in it: styles are added, and a project of an outcome."""
 
     def finish(path: Path) -> None:
-        add_styles(path, names, layers.schema)
+        add_styles(path, names, layers.schema, chain_of(layers))
         if outcome is not None:
             add_project(path, path.name, project_about(outcome), layers.schema)
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from atlas import render_style as style
+from atlas.chain import Chain
+from atlas.chain_words import reworded
 from atlas.export_symbols import MM_PER_PX, NEVER, All, Fill, Grow, Is, Look, Mark, Rule, Some, Stroke, Where, Words
 
 MOST_SCALE = 500_000_000  # smaller than a map of the world
@@ -35,6 +37,12 @@ def looks(layer: str, columns: Iterable[str]) -> tuple[Look, ...]:
         "backdrop": lambda: [_backdrop()],
     }.get(layer)
     return tuple(made()) if made else ()
+
+
+def worded(look: Look, chain: Chain) -> Look:
+    """Return the look with its titles and labels in the words of another commodity's chain."""
+    rules = tuple(replace(r, label=reworded(r.label, chain)) for r in look.rules)
+    return replace(look, title=reworded(look.title, chain), rules=rules)
 
 
 def closed(look: Look, ids: Sequence[str]) -> Look:

@@ -16,9 +16,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from atlas import geo
+from atlas.chain import Chain, chain_of, shipped_chain
+from atlas.chain_words import reworded
 from atlas.export_fields import fields_of
 from atlas.export_gpkg import STAMP
-from atlas.export_looks import closed, looks
+from atlas.export_looks import closed, looks, worded
 from atlas.export_qgis_layout import add_layouts
 from atlas.export_qml import QGIS_VERSION, field_parts, layer_attributes, layer_parts
 from atlas.export_styles import layer_fields, table_columns
@@ -47,7 +49,8 @@ BOOKMARKS = {
 class About:
     """What a project says of itself: title, sentence, halts, whose data.
 
-    `named` are the ids of places that the halts name, by table; `changed` says whether any lane differs.
+    `named` are the ids of places that the halts name, by table; `changed` says whether any lane differs,
+    `chain` of what commodity it speaks.
     """
 
     title: str
@@ -55,6 +58,7 @@ class About:
     halts: tuple[str, ...]
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     changed: bool = True
+    chain: Chain = field(default_factory=shipped_chain)
     attribution: str = ATTRIBUTION
     licence: str = LICENCE
 
@@ -93,7 +97,9 @@ def about(outcome: Any) -> About:
     short = title if len(title) < 90 else f"Rare-earth flows under {len(halts)} halts"
     found = halted_things(outcome)
     named = {t: tuple(found[k]) for t, k in (("facilities", "facility"), ("ports", "port"), ("passages", "passage"))}
-    return About(short, outcome.sentence, halts, named, bool((outcome.changes["kind"] != "kept").any()))
+    chain = chain_of(outcome.layers)
+    title, sentence = reworded(short, chain), reworded(outcome.sentence, chain)
+    return About(title, sentence, halts, named, bool((outcome.changes["kind"] != "kept").any()), chain)
 
 
 def write_project(package: Path, path: Path, said: About, schema: Schema) -> None:
@@ -128,7 +134,7 @@ def project_text(package: Path, name: str, said: About, schema: Schema) -> str:
         columns = {t: table_columns(file, t) for t in kinds}
         sources = table_columns(file, SOURCES)
     first = "change" if said.changed else "before"
-    shown = project_layers(columns, first, said.named)
+    shown = project_layers(columns, first, said)
     root = ET.Element("qgis", {"projectname": said.title, "version": QGIS_VERSION})
     ET.SubElement(root, "homePath", {"path": ""})
     ET.SubElement(root, "title").text = said.title
@@ -173,17 +179,19 @@ def project_text(package: Path, name: str, said: About, schema: Schema) -> str:
     return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def project_layers(columns: dict[str, list[str]], first: str, named: Mapping[str, tuple[str, ...]]) -> list[Shown]:
+def project_layers(columns: dict[str, list[str]], first: str, said: About) -> list[Shown]:
     """Return the layers of a project, the uppermost first.
 
-    `first` is the view that is ticked, `named` the ids of places that the halts name, by table.
+    `first` is the view that is ticked.
     """
     made: list[Shown] = []
 
     def add(table: str, view: str, title: str, group: str, ticked: bool = True, subset: str = "") -> None:
         for look in looks(table, columns[table]) if table in columns else ():
             if look.name == f"atlas {table} {view}".strip():
-                seen = look if view == "before" or group == "Before" else closed(look, named.get(table, ()))
+                seen = worded(look, said.chain)
+                if group != "Before":
+                    seen = closed(seen, said.named.get(table, ()))
                 made.append(Shown(f"atlas_{table}_{group.lower()}", table, seen, title, group, ticked, subset))
 
     for view in [first, *(v for v in VIEW_TITLES if v != first)]:

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
+from atlas.chain import Chain
 from atlas.export_fields import EXPORTED, Field, fields_of
 from atlas.export_gpkg import STAMP
-from atlas.export_looks import looks
+from atlas.export_looks import looks, worded
 from atlas.export_qml import qml_text
 from atlas.export_sld import sld_text
 from atlas.export_stretches import FIELDS
@@ -30,7 +31,7 @@ useAsDefault, description, owner, ui, update_time) VALUES ('', '', ?, ?, ?, ?, ?
 _GEOMETRY = "SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?"
 
 
-def add_styles(path: Path, layers: Iterable[str], schema: Schema) -> None:
+def add_styles(path: Path, layers: Iterable[str], schema: Schema, chain: Chain) -> None:
     """Write the looks of these layers of a GeoPackage into it, the first look of each as its default."""
     with closing(sqlite3.connect(path)) as file, file:
         file.execute(_TABLE)
@@ -44,7 +45,7 @@ def add_styles(path: Path, layers: Iterable[str], schema: Schema) -> None:
         for layer in layers:
             columns = table_columns(file, layer)
             geometry = file.execute(_GEOMETRY, (layer,)).fetchone()
-            for k, look in enumerate(looks(layer, columns)):
+            for k, look in enumerate(worded(look, chain) for look in looks(layer, columns)):
                 qml = qml_text(look, columns, layer_fields(layer, schema))
                 row = (layer, geometry[0], look.name, qml, sld_text(look), int(k == 0), look.title, STAMP)
                 file.execute(_ROW, row)

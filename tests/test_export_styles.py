@@ -6,6 +6,7 @@ import sqlite3
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ import shapely
 from small_study import small_study
 
 from atlas import export, export_looks, export_stretches, export_styles, render_style
+from atlas.chain import shipped_chain
 from atlas.errors import BadInput
 from atlas.export_fields import EXPORTED, fields_of
-from atlas.export_looks import looks
+from atlas.export_looks import looks, worded
 from atlas.export_qgis import about, project_text
 from atlas.export_qml import HIDDEN, alias, qml_text
 from atlas.export_qml_symbols import amount, expression, tonnes_expression
@@ -249,6 +251,15 @@ def test_names_of_files_and_titles_stay_text(package: Path) -> None:
     root = ET.fromstring(project_text(package, "a & <b>.gpkg", hostile, outcome().layers.schema).split("\n", 1)[1])
     assert root.findtext("title") == hostile.title
     assert (root.findtext(".//maplayer/datasource") or "").startswith("./a & <b>.gpkg|")
+
+
+def test_another_commodity_is_told_in_its_own_words() -> None:
+    chain = replace(shipped_chain(), id="gallium", words={"magnets": "wafers", "rare-earth": "gallium"})
+    rules = {r.label for look in looks("flows", columns()["flows"]) for r in worded(look, chain).rules}
+    assert "Wafers (t wafers a year)" in rules
+    assert not any("agnets" in label for label in rules)
+    where = next(r.where for r in worded(looks("flows", columns()["flows"])[0], chain).rules if r.label.startswith("Wafers"))
+    assert "\"commodity\" = 'magnet'" in expression(where)  # ids stay
 
 
 def test_a_project_goes_with_all_layers_only(tmp_path: Path) -> None:
