@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PICTURES = (".png", ".svg", ".pdf")
-SCREEN_DPI = 100
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -192,23 +191,22 @@ class Answer:
         grey: bool = False,
         size_in: tuple[float, float] | None = None,
         commodity: str | Sequence[str] | None = None,
+        colour: str = "commodity",
     ) -> "Figure":
         """Return the map for print as a Matplotlib figure that shows itself in Jupyter; save it with `savefig`.
 
         `view` is change, before, after or all (three panels); `focus` a bloc, a country or a box (west, south, east,
         north in degrees); `grey` for printers without colour; `size_in` (width, height) in inches, A4 if left out;
-        `commodity` leaves out the others. The figure stands apart from pyplot: nothing is kept open. Raises BadInput
-        with every word that is not known.
+        `commodity` leaves out the others; `colour` of flows before and after is by commodity or source. The figure
+        stands apart from pyplot: nothing is kept open. Raises BadInput with every word that is not known.
         """
-        from atlas import figure_map, figure_save
+        from atlas import figure_map, notebook_figure  # Matplotlib takes a second to load
 
         made = figure_map.draw(
             self.outcome, view=view, title=title, focus=focus, projection=projection, grey=grey, size_in=size_in,
-            commodity=commodity,
+            commodity=commodity, colour=colour,
         )  # fmt: skip
-        # Jupyter draws figures by itself only once pyplot was imported.
-        made._repr_png_ = partial(figure_save.picture, made, "png", SCREEN_DPI)  # type: ignore[attr-defined]
-        return made
+        return notebook_figure.map_figure(made)
 
     def compare(self, *others: "Answer") -> pd.DataFrame:
         """Return this answer and one to three others side by side, by group and key.
