@@ -236,6 +236,7 @@ def test_the_project_inside_is_the_one_beside(package: Path) -> None:
         assert inside.read("atlas.qgs") == beside.read("halt.qgs")
 
 
+@pytest.mark.slow
 def test_the_baseline_opens_with_what_is_before(tmp_path: Path) -> None:
     calm = small_study().solve(())
     export.write_layer(calm, "all", tmp_path / "a.gpkg")
@@ -326,6 +327,7 @@ def test_the_backdrop_knows_the_halt_and_the_bloc() -> None:
     assert table.geometry.is_valid.all()
 
 
+@pytest.mark.slow
 def test_the_project_marks_what_a_halt_names(tmp_path: Path) -> None:
     shut = small_study().solve(("passage:malacca", "operator:lynas"))
     export.write_layer(shut, "all", tmp_path / "shut.gpkg", qgis=True)

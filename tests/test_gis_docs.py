@@ -84,6 +84,7 @@ def test_the_gdal_commands_of_the_page_run(folder: Path, tmp_path: Path) -> None
     assert pyogrio.read_info(tmp_path / "after.shp")["crs"] is not None
 
 
+@pytest.mark.slow
 def test_the_web_has_the_package_and_its_project_as_one_file() -> None:
     app = create_app(small_study(), settings({}, solves_per_minute=0, requests_per_minute=0))
     client = app.test_client()
