@@ -48,7 +48,7 @@ __all__ = [
 
 SUFFIXES = (".geojson", ".gpkg", ".fgb", ".parquet", ".csv")
 USED_TITLE = (
-    "Network in use: edges that carry rare earths before or after, with the tonnes on them; the layer network alone "
+    "Network in use: edges that carry something before or after, with the tonnes on them; the layer network alone "
     "holds all edges"
 )
 SOURCES_TITLE = "Sources that the rows of the other layers name"

@@ -27,8 +27,8 @@ ATTRIBUTION = (
 LICENCE = "ODbL-1.0 AND EUPL-1.2"  # of the parts that hold routed geometry; figures and facts: see sources.csv
 TITLES = {
     "facilities": "Facilities: normal output, limit, use before and after, tonnes a year",
-    "ports": "Ports with rare-earth tonnes through them before and after",
-    "passages": "Gate lines of passages with rare-earth tonnes through them before and after",
+    "ports": "Ports with the tonnes through them before and after",
+    "passages": "Gate lines of passages with the tonnes through them before and after",
     "network": "Sea lanes, rails and roads that routing uses",
     "flows": "Flows along their routes, one row per route of a lane and state",
     "changes": "Change of each lane: lost, reduced, kept, grown, new",
