@@ -23,7 +23,7 @@ SERIES = ("#0b5c8a", "#e08e2b", "#5a9e6f", "#8d6bb0", "#c4566b", "#7c7c7c")
 GREYS = ("#3c3c3c", "#8a8a8a", "#bdbdbd", "#606060", "#d6d6d6", "#a3a3a3")
 SIZE_PT, SMALL_PT = 7.6, 6.8
 ROW_PT, HEAD_PT, FOOT_PT = 14.5, 15.0, 4.0
-LABEL_MOST = 40  # characters
+LABEL_SHARE = 0.48  # of the width, at most
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,11 @@ def draw(chart: Chart, width_in: float, height_in: float | None = None) -> Figur
     with figure_fonts.use():
         figure = Figure(figsize=(width_in, tall_pt / 72), dpi=100, facecolor="white")
         figure.set_label(chart.unit or "Chart")
-        names = [_short(t) for t in chart.labels]
+        names = [_short(t, LABEL_SHARE * 72 * width_in) for t in chart.labels]
         left_pt = max(_width(t) for t in names) + 8
         texts = [t for row in chart.texts for t in row]
         right_pt = 6.0 if chart.kind == "stacked" else max((_width(t) for t in texts), default=0.0) + 10
         wide_pt = 72 * width_in
-        left_pt = min(left_pt, 0.42 * wide_pt)
         head = HEAD_PT if len(chart.series) > 1 or chart.unit else 4.0
         inner = max(wide_pt - left_pt - right_pt, 0.2 * wide_pt)
         axes = figure.add_axes(
@@ -228,5 +227,10 @@ def _width(text: str, size: float = SIZE_PT) -> float:
     return float(TextPath((0, 0), text, size=size, prop=FontProperties(family=figure_fonts.SANS)).get_extents().width)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LABEL_MOST else text[: LABEL_MOST - 1].rsplit(" ", 1)[0].rstrip(" ,;(") + "…"
+def _short(text: str, room: float) -> str:
+    """Return a label no wider than `room` points, cut and marked so."""
+    if _width(text) <= room:
+        return text
+    while len(text) > 1 and _width(text + "…") > room:
+        text = text[:-1]
+    return text.rstrip(" ,;(") + "…"

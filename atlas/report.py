@@ -61,7 +61,6 @@ def figures_of(built: Built) -> dict[str, Any]:
     """Return what figures.json holds: every quote with path, value, form, text and block, and texts of the frame."""
     head = built.head
     shown = [f"{s['id']} {s['title']} {s['publisher']} {s['url']}" for s in built.sources]
-    numbering = [str(n) for n in range(1, 400)]  # pages, figures, tables
     return {
         "title": head["title"], "version": head["version"], "case": head["case"],
         "quotes": [
@@ -69,7 +68,6 @@ def figures_of(built: Built) -> dict[str, Any]:
         ],
         "frame": [head["title"], head["subtitle"], head["author"], head["date"], head["case"], head["version"], LICENCE,
                   cite_report(head), cite_atlas(), *shown],
-        "pages": len(numbering),
     }  # fmt: skip
 
 

@@ -255,6 +255,11 @@ class _Builder:
             }
             for c, n in zip(columns, numeric, strict=True)
         ]
+        # The column with the longest text takes what room there is.
+        widest = [max(len(plain(c)) for c in (heads[k]["spans"], *(r[k] for r in body))) for k in range(len(columns))]
+        texts = [k for k in range(len(columns)) if heads[k]["align"] != "right"] or [0]
+        long = max(texts, key=lambda k: widest[k])
+        heads = [h | {"long": k == long} for k, h in enumerate(heads)]
         made: Part = {"kind": "table", "head": heads, "rows": body}
         if b.options.get("caption"):
             self.numbers["table"] += 1

@@ -16,7 +16,9 @@ from atlas.errors import BadInput
 from atlas.report_filters import show
 
 FILES = ("report.html", "report.pdf", "figures.json", "results.json")
-NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
+# What a PDF adds of its own: numbers of pages, figures and tables.
+NUMBERING = re.compile(r"\b\d+ ?/ ?\d+\b|\b(?:Figure|Table) \d+\.|(?: \.){3,} *\d+$", re.M)
 CLOSE_ENOUGH = 1e-9
 
 
@@ -175,7 +177,7 @@ def check_page(page: str, figures: Mapping[str, Any]) -> list[str]:
 def check_text(text: str, figures: Mapping[str, Any]) -> list[str]:
     """Return the numbers of a text (such as that of the PDF) that figures.json does not know."""
     known = known_numbers(figures)
-    return sorted({n for n in NUMBER.findall(text) if n not in known})
+    return sorted({n for n in NUMBER.findall(NUMBERING.sub("", text)) if n not in known})
 
 
 def known_numbers(figures: Mapping[str, Any]) -> set[str]:

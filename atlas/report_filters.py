@@ -53,7 +53,7 @@ def percent(value: float) -> str:
     p = 100 * value
     size = abs(p)
     sign = MINUS if p < 0 else ""
-    if size < 0.005:
+    if size < 1e-4:
         return f"0{GAP}%"
     if size < 0.1:
         return f"under{GAP}0.1{GAP}%"

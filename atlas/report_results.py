@@ -31,6 +31,7 @@ LAYERS = (
     "parameters",
     "sources",
 )
+LONG_GATE_DEG = 9.0
 PLACE_DEG = 9.0  # how far around a passage its map shows, at least
 PASSAGE = (
     "id",
@@ -238,6 +239,8 @@ def around(geometry: Any) -> str:
     """Return the box of degrees that a map of a passage shows, as west,south,east,north."""
     west, south, east, north = geometry.bounds
     lon, lat = (west + east) / 2, (south + north) / 2
+    if north - south > LONG_GATE_DEG:  # a cape, whose gate runs far out to sea: its first end is at the land
+        lon, lat = geometry.coords[0][:2]
     lat = min(max(lat, -58.0), 76.0)
     half = min(max(PLACE_DEG, 0.8 * (east - west)), 20.0)
     # The map is twice as wide as tall; a degree of longitude is shorter away from the equator.
