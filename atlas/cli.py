@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from atlas import __version__
+from atlas.cli_check import check_command
 from atlas.cli_chokepoints import chokepoints_command
 from atlas.cli_concentration import concentration_command
 from atlas.cli_export import export_command
@@ -46,34 +47,6 @@ KINDS = ("facility", "port", "passage", "country", "bloc", "scenario")
 def main(ctx: click.Context, layers: str | None, year: int) -> None:
     """Where rare-earth material flows, and where it goes instead when something is halted."""
     ctx.obj = {"layers": layers, "year": year}
-
-
-@main.command()
-@click.pass_obj
-def check(obj: dict[str, Any]) -> int:
-    """Read the layers and list every problem."""
-    from atlas import layers
-    from atlas.cli_text import number, percent, table
-
-    with timed("checked"):
-        counts = layers.check_table(obj["layers"])
-        problems = layers.problems(obj["layers"])
-    rows = [
-        (r["layer"], number(r["count"]), number(r["problems"]), number(r["free_text_feeds"]), percent(r["share_on_c"]))
-        for r in counts.to_dict("records")
-    ]
-    say(table(("layer", "rows", "problems", "free-text feeds", "on confidence C"), rows))
-    if not len(problems):
-        from atlas import network
-        from atlas.cli_roads import far_text
-
-        far_km = network.load(layers.open_layers(obj["layers"])).far_facilities()
-        say("\n" + far_text(far_km))
-        return 0
-    texts = [f"{p['layer']} {p['row']} {p['column']}: {p['problem']}" for p in problems.to_dict("records")]
-    say("")
-    say("\n".join(texts))
-    raise BadInput([f"{len(texts)} problems in the layers", *texts])
 
 
 @main.command()
@@ -283,6 +256,7 @@ def place(text: str) -> str | tuple[float, float]:
     return point
 
 
+main.add_command(check_command)
 main.add_command(chokepoints_command)
 main.add_command(export_command)
 main.add_command(serve_command)

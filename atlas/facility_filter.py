@@ -78,7 +78,7 @@ class Facilities:
         bare["modelled_output_t"] = bare["id"].map(dict(modelled_output_t or {})).astype(float)
         bare["source"] = bare["source_id"].map(titles).fillna(bare["source_id"])
         bare["source_url"] = bare["source_id"].map(links).fillna("")
-        bare["made"] = elements_made(bare, getattr(layers, "grades", None))
+        bare["made"] = elements_made(bare, getattr(layers, "grades", None), chain_of(layers))
         country = layers.countries["name"].to_dict()
         words = zip(bare["id"], bare["name"], bare["site"], bare["operator"], bare["country"], strict=True)
         owners = [" ".join(names.get(i, i) for i in ids) for ids in bare["operator_ids"]]

@@ -85,7 +85,7 @@ def share_plot(rows: Sequence[Concentration], keys: Sequence[str], layout: _Layo
         x = layout.left + part * scale
         parts.append(_text(x, 14, f"{100 * part:.0f}\u00a0%", SOFT, anchor="middle", size=11.5))
     for key in keys:
-        parts.append(_text(4, y + 13, KEY_WORDS[key], size=13, weight=650))
+        parts.append(_text(4, y + 13, KEY_WORDS.get(key, key), size=13, weight=650))
         y += 20
         for stage in STAGES:
             c = at.get((stage, key))
@@ -94,7 +94,7 @@ def share_plot(rows: Sequence[Concentration], keys: Sequence[str], layout: _Layo
             parts += _bar(c, layout, y, scale)
             y += layout.row
             said = ", ".join(f"{n} {percent(s)}" for n, s in c.countries[:3])
-            told.append(f"{STAGE_WORDS[stage]}, {KEY_WORDS[key]}: {said}, HHI {c.hhi:.2f}")
+            told.append(f"{STAGE_WORDS[stage]}, {KEY_WORDS.get(key, key)}: {said}, HHI {c.hhi:.2f}")
         y += 8
     grid = [_rect(layout.left + p * scale, 20, 1, y - 24, GRID) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]
     return Markup(
@@ -128,7 +128,7 @@ def _row(r: Report, c: Concentration) -> dict[str, Any]:
         return f"{r.names.get(pair[0], pair[0])} {percent(pair[1])}" if pair[0] else "–"
 
     return {
-        "stage": STAGE_WORDS[c.stage], "element": KEY_WORDS[c.element], "unit": c.unit,
+        "stage": STAGE_WORDS[c.stage], "element": KEY_WORDS.get(c.element, c.element), "unit": c.unit,
         "made": (c.world_t, f"{c.world_t:,.0f}"), "hhi": (_number(c.hhi), f"{c.hhi:.3f}" if c.countries else "–"),
         "top1": (_number(c.top_share(1)), named(c.countries[0]) if c.countries else "–"),
         "top3": (_number(c.top_share(3)), percent(c.top_share(3))),
@@ -149,7 +149,8 @@ def _beside(p: Published) -> dict[str, Any]:
 
     error = "" if math.isnan(p.model) else f"{p.error_points:+.1f}".replace("-", "−")
     return {
-        "what": f"{STAGE_WORDS[p.stage]}, {KEY_WORDS[p.element]}: {MEASURE_WORDS[p.measure]}", "basis": p.basis,
+        "what": f"{STAGE_WORDS[p.stage]}, {KEY_WORDS.get(p.element, p.element)}: {MEASURE_WORDS[p.measure]}",
+        "basis": p.basis,
         "year": p.year, "published": value(p.published), "model": value(p.model), "error": error,
         "error_value": _number(p.error_points), "role": "fitted" if p.fitted else "held back", "why": p.why_not,
         "source": p.source_title, "url": web_address(p.source_url), "confidence": p.confidence,

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from flask import current_app
 from markupsafe import Markup
 
+from atlas.chain import chain_of
 from atlas.halt_words import describe
 from atlas.render import environment
 from atlas.render_data import json_text
@@ -52,6 +53,7 @@ def halt_builder(
             rest=rest,
             named=named,
             stages=STAGE_LABELS.items(),
+            goods=("concentrate", "oxide", "metal", "magnet", *chain_of(study.layers).elements),
             scenarios=stories() if fresh else [],
             blocs=study.layers.bloc_names,
             names=_names(study),
