@@ -81,7 +81,9 @@ def test_gdal_reads_every_row_type_crs_and_extent(tmp_path: Path, layer: str, su
     info = pyogrio.read_info(path, layer=name, force_total_bounds=True)
     assert info["features"] == len(wanted)
     assert info["crs"] in ("EPSG:4326", "OGC:CRS84")
-    if suffix != ".geojson":  # which has no type of a layer
+    if suffix == ".geojson":
+        assert rfc7946.problems(path.read_text(encoding="utf-8")) == []
+    else:  # GeoJSON has no type of a layer
         assert info["geometry_type"] == KINDS.get(layer, "MultiLineString")
     assert np.allclose(info["total_bounds"], shapely.total_bounds(held(wanted.geometry)), atol=1e-6)
     if suffix != ".geojson":  # rounded to six decimals
