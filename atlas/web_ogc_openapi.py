@@ -129,8 +129,8 @@ def _parameters() -> Schema:
         "crs": one("crs", "The coordinate reference system of the answer; EPSG:4326 has latitude first.", crs),
         "datetime": one(
             "datetime",
-            "Only features that exist then: a time, a day, or an interval of two, either end `..`. Features without "
-            "time always fit.",
+            "Only features that exist then: a time, a day, or an interval of two, either end open (two dots). Features "
+            "without time always fit.",
             _TEXT,
         ),
         "limit": one("limit", f"Features of a page; more than {MOST} are {MOST}.",

@@ -50,9 +50,7 @@ def main() -> int:
         root = f"http://127.0.0.1:{server.port}/ogc/{STATE}/collections"
         first = page(root)
         print(f"collections of a new halt, solved and read: {first[1] / 1000:.2f} s")
-        print(
-            f"{'collection':<12} {'asked':<10} {'p50 ms':>8} {'p95 ms':>8} {'cpu ms':>7} {'waited p95':>11} {'kB packed':>10}"
-        )
+        print(f"{'layer':<12} {'asked':<10} {'p50 ms':>8} {'p95 ms':>8} {'cpu ms':>7} {'waited p95':>11} {'kB':>6}")
         for name in COLLECTIONS:
             page(f"{root}/{name}/items?limit=1")
             for variant, tail in VARIANTS.items():
