@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,8 +14,8 @@ from atlas.errors import BadInput, WriteFailure
 
 Writer = Callable[[Path], None]
 
-# What GDAL raises when a disk is full or a folder is not ours to write; pyogrio has no common base for them.
-_GDAL_FAILURES = (DataSourceError, DataLayerError)
+# What GDAL and SQLite raise when a disk is full or a folder is not ours to write; pyogrio has no common base for them.
+_OTHER_FAILURES = (DataSourceError, DataLayerError, sqlite3.OperationalError)
 
 
 def check_target_file(path: str | Path, suffixes: tuple[str, ...]) -> Path:
@@ -135,12 +136,12 @@ def _umask() -> int:
 
 @contextmanager
 def _clear_failures(target: Path) -> Iterator[None]:
-    """Turn failures of the system or of GDAL into one clear WriteFailure that names the target."""
+    """Turn failures of the system, GDAL or SQLite into one clear WriteFailure that names the target."""
     try:
         yield
     except WriteFailure:
         raise
     except OSError as error:
         raise WriteFailure(f"cannot write {target}: {error.strerror or error}") from error
-    except _GDAL_FAILURES as error:
+    except _OTHER_FAILURES as error:
         raise WriteFailure(f"cannot write {target}: {error}") from error
