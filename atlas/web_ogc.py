@@ -67,7 +67,7 @@ class Service:
         self.links = Links.of(request, self.query)
         self.form = read_form(self.found, request)
         if place.collection and place.collection not in self.offered:
-            raise NotFound("collection", place.collection, nearest(place.collection, self.offered) or self.offered)
+            raise NotFound("collection of the baseline", place.collection, self.offered)
 
     @property
     def offered(self) -> tuple[str, ...]:

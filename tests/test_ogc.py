@@ -24,6 +24,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from fake_outcome import HOSTILE, fake_study
 from jsonschema import Draft202012Validator
 from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import OpenAPIV30SpecValidator
@@ -509,6 +510,20 @@ def test_html_definition_and_content(client: Any, state: str) -> None:
     page = Page(client.get(f"/ogc{state}/collections/facilities/items?f=html&limit=1&stage=mine&offset=1").text)
     assert any("offset=2" in h and "stage=mine" in h and "f=html" in h for h in page.hrefs)
     assert any("offset" not in h and "stage=mine" in h and "f=html" in h for h in page.hrefs)
+
+
+def test_names_with_markup_stay_text() -> None:
+    """Layers of one's own may hold anything; nothing of it runs, in a table, on the page of a feature, or as JSON."""
+    hostile = create_app(fake_study(), settings({})).test_client()
+    for path in ("/ogc/collections/facilities/items", "/ogc/collections/facilities/items/serra-verde"):
+        page = hostile.get(f"{path}?f=html").text
+        assert "Evil &lt;/script&gt;&lt;img" in page
+        assert "<img src=x" not in page
+        assert "{{7*7}}" in page
+    found = hostile.get("/ogc/collections/facilities/items/serra-verde").get_json(force=True)
+    assert found["properties"]["name"] == HOSTILE
+    refused = hostile.get("/ogc/collections/%3Cimg%20src=x%3E?f=html", headers={"Accept": "text/html"}).text
+    assert "<img" not in refused
 
 
 def test_html_refusals_are_pages_for_people(client: Any) -> None:
