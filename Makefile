@@ -84,6 +84,7 @@ bench: $(VENV)/.bench $(PEERS)/.made
 	  part $(BIN)/python -m benchmarks.model halts; \
 	  part $(BIN)/python -m benchmarks.findings; \
 	  part $(BIN)/python -m benchmarks.figures; \
+	  part $(BIN)/python -m benchmarks.reports; \
 	  part $(BIN)/python -m benchmarks.run; \
 	  part $(BIN)/python -m benchmarks.exports; \
 	  part $(BIN)/python -m benchmarks.ogc; \

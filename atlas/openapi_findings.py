@@ -49,6 +49,7 @@ def finding_schemas(chain: Chain) -> dict[str, Schema]:
         "Frontier": _frontier(chain),
         "Worth": _worth(),
         "Fixes": _fixes(),
+        "Report": record("report:text title:text", files=listed(record("name:text bytes:number address:text"))),
         "Gain": record("objective_usd:number bloc_t:number world_t:number by_proof:flag"),
         "Concentration": _concentration(chain),
         "Validation": _validation(chain),

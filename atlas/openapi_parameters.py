@@ -19,6 +19,7 @@ from atlas.halt import KINDS as HALT_KINDS
 from atlas.losses import ALL, GOODS
 from atlas.openapi_schemas import DAY, FIND_KINDS, Schema, one_of
 from atlas.render import VIEWS
+from atlas.report_file import shipped
 from atlas.shadow import TOP, TOP_MOST
 from atlas.trace import DIRECTIONS, groups
 from atlas.web_chokepoints import ROWS_MOST
@@ -175,6 +176,10 @@ def parameters(names: Names, settings: Settings) -> dict[str, Schema]:
                           default=TOP),
         "fixes.halt": _many("halt", "Halts, once for each; at least one.", halt, [names.halts[0]], required=True,
                             most=settings.max_halts),
+        "report.report": _one("report", "A report that comes with the atlas.", one_of(tuple(shipped())), "brief", required=True),
+        "report.halt": _many("halt", "Halts of a brief, once for each.", halt, [names.halts[0]],
+                             most=settings.max_halts),
+        "report.country": _one("country", "The country of a profile, ISO 3166-1 alpha-3.", text, default=names.country),
         "fixes.by": _one("by", "Only what is there by this year.", _whole(CALIBRATED_YEAR + 1, LAST_YEAR)),
         "fixes.budget": _one("budget", "Million USD to choose projects for.",
                              {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_MUSD}),

@@ -49,6 +49,7 @@ CONCENTRATION = ("concentration.element", "halt")
 FACILITIES = tuple(f"facilities.{p}" for p in ("stage", "status", "element", "confidence", "country", "bloc",
                                               "operator", "text"))  # fmt: skip
 BUYER = ("one.buyer", "bloc")
+REPORT = ("report.report", "report.halt", "bloc", "report.country")
 COMPARE = ("compare.case", "bloc", "on", "compare.view", "compare.show")
 
 
@@ -197,6 +198,8 @@ def _jobs() -> list[Operation]:
                   BUYER, answer=ref("BuyerRisk")),
         _csv("/api/buyer.csv", "buyer", "Findings", "A buyer's risk as a table, the most harmful halt first", BUYER,
              BUYER_COLUMNS),
+        Operation("/api/reports", "report", "Findings", "A shipped report: its files and their addresses",
+                  REPORT, answer=ref("Report")),
         Operation("/api/jobs", "jobs", "Long work", "What the server works on, and what of it is yours",
                   answer=ref("Jobs"), kept=False, works=False),
         Operation("/api/jobs", "start_job", "Long work", "Start long work; its place says how far it is",

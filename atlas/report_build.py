@@ -259,8 +259,8 @@ class _Builder:
         widest = [max(len(plain(c)) for c in (heads[k]["spans"], *(r[k] for r in body))) for k in range(len(columns))]
         texts = [k for k in range(len(columns)) if heads[k]["align"] != "right"] or [0]
         long = max(texts, key=lambda k: widest[k])
-        heads = [h | {"long": k == long} for k, h in enumerate(heads)]
-        made: Part = {"kind": "table", "head": heads, "rows": body}
+        told = [{**h, "long": k == long} for k, h in enumerate(heads)]
+        made: Part = {"kind": "table", "head": told, "rows": body}
         if b.options.get("caption"):
             self.numbers["table"] += 1
             made |= {"number": self.numbers["table"], "caption": self._spans(str(b.options["caption"]), b.line, values)}

@@ -32,7 +32,6 @@ caption{text-align:left;margin-bottom:.3rem}
 th,td{padding:.28rem .6rem .28rem 0;text-align:left;vertical-align:top;border-bottom:1px solid #d9dfe4}
 th{border-bottom:1.5px solid #56626e;font-weight:600}
 .r{text-align:right;padding-right:.9rem;white-space:nowrap;font-variant-numeric:tabular-nums}
-data{white-space:nowrap}
 .keys{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));gap:.8rem;margin:1rem 0;padding:0}
 .keys div{border-left:3px solid #0b5c8a;padding:.1rem 0 .1rem .7rem}
 .keys dt{font-size:.84rem;color:#56626e}.keys dd{margin:0}
@@ -44,7 +43,8 @@ data{white-space:nowrap}
 nav li{margin:.1rem 0}
 .sources{font-size:.84rem}.sources li{margin:.2rem 0}
 footer{border-top:1px solid #d9dfe4;margin-top:2rem;padding-top:.7rem}
-@media (max-width:30rem){body{font-size:15px}h1{font-size:1.4rem}
+@media (max-width:30rem){body{font-size:15px}
+ table{font-size:.8rem}th,td{padding-right:.35rem}.r{padding-right:.35rem}h1{font-size:1.4rem}
  .keys{grid-template-columns:1fr 1fr}.keys .v{font-size:1.2rem}}
 @page{margin:16mm}
 @media print{body{max-width:none;padding:0;font-size:9.5pt}a{color:inherit;text-decoration:none}

@@ -106,7 +106,7 @@ def _legend(
     elif inset is not None:
         left = inset[0] + inset[2] + 8.0
     # The words of flows and of facilities are the longest.
-    weights = [1.45 if k < len(blocks) - 3 else (0.95, 1.2, 1.0)[k - len(blocks) + 3] for k in range(len(blocks))]
+    weights = [1.3 if k < len(blocks) - 3 else (1.15, 1.2, 0.95)[k - len(blocks) + 3] for k in range(len(blocks))]
     x = left
     for block, weight in zip(blocks, weights, strict=True):
         block(x)

@@ -42,6 +42,7 @@ from atlas.web_ogc import ogc
 from atlas.web_openapi import openapi
 from atlas.web_pages import error_page, pages
 from atlas.web_projects import fixing
+from atlas.web_reports import reporting
 from atlas.web_route import routes
 from atlas.web_scenarios import scenarios
 from atlas.web_search import searching
@@ -161,6 +162,7 @@ def create_app(study: Any, settings: Settings | None = None) -> Flask:
     app.register_blueprint(things)
     app.register_blueprint(buyers)
     app.register_blueprint(job_pages)
+    app.register_blueprint(reporting)
 
     @app.get("/static/<digest>/<path:name>")
     def static_file(digest: str, name: str) -> Response:

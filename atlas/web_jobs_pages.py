@@ -24,6 +24,7 @@ from atlas.web_jobs import asker, counted_asker, duration, known_asker, view_pag
 from atlas.web_pages import html_document, nav
 from atlas.web_projects import begin_fixes
 from atlas.web_query import json_body, parameters
+from atlas.web_reports import begin_report
 
 JSON_TYPE = "application/json"
 MOST_VALUES = 100  # of one parameter in the body that starts work
@@ -53,6 +54,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("worth", "/worth", begin_worth),
     Kind("fixes", "/fixes", begin_fixes),
     Kind("buyer-risk", "/buyer", begin_buyer),
+    Kind("report", "/reports", begin_report),
 )
 BY_NAME = {k.name: k for k in KINDS}
 BY_PATH = {k.path: k for k in reversed(KINDS)}

@@ -165,6 +165,9 @@ def _frame(outcome: Any, query: Query, path: str) -> dict[str, Any]:
                   for form, said in GIS_FORMS]  # fmt: skip
     links += [{"href": f"/map.{form}{tail}", "text": f"Picture for print ({form.upper()})", "download": False}
               for form in ("png", "svg", "pdf")]  # fmt: skip
+    if halts and not query.named and not rest:  # a brief is of halts alone
+        brief = urlencode([("report", "brief"), *(("halt", h) for h in halts), *own_bloc])
+        links += [{"href": f"/reports?{brief}", "text": "Make a brief of two pages", "download": False}]
     case = [f"scenario:{query.named}"] * bool(query.named) + halts + [f"open:{o}" for o in query.opened]
     day = [("on", query.on.isoformat())] if query.on else []
     return {

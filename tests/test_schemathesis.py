@@ -23,7 +23,7 @@ from atlas.openapi_paths import operations
 from atlas.web import create_app
 
 # Of these every new question is seconds of work.
-LONG = r"^/api/(buyer|chokepoints|frontier|fixes|worth)\b"
+LONG = r"^/api/(buyer|chokepoints|frontier|fixes|reports|worth)\b"
 FORMS = r"\.(csv|geojson|toml)$"
 
 

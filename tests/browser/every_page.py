@@ -19,6 +19,7 @@ PAGES: tuple[tuple[str, str], ...] = (
     ("shipped", "/facilities"),
     ("shipped", "/facilities?stage=mine&element=Sm&country=DEU"),
     ("shipped", "/search?q=lynas"),
+    ("shipped", "/reports"),
     ("shipped", "/facility/lynas-kuantan?halt=passage:malacca"),
     ("shipped", "/facility/kuantan"),
     ("shipped", "/country/DEU"),
