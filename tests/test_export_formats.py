@@ -231,8 +231,9 @@ def room(most_bytes: int) -> Iterator[None]:
 def test_a_full_disk_is_one_clear_error_and_no_half_file(tmp_path: Path, suffix: str, most_bytes: int) -> None:
     target = tmp_path / f"changes{suffix}"
     target.write_text("earlier")
+    outcome = halted()  # opening the study writes files of its own
     with room(most_bytes), pytest.raises(WriteFailure, match="cannot write"):
-        export.write_layer(halted(), "changes", target)
+        export.write_layer(outcome, "changes", target)
     assert target.read_text() == "earlier"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -240,8 +241,9 @@ def test_a_full_disk_is_one_clear_error_and_no_half_file(tmp_path: Path, suffix:
 @pytest.mark.parametrize("part", [0.3, 0.95])
 def test_a_full_disk_leaves_no_half_package(package: Path, tmp_path: Path, part: float) -> None:
     """The disk is full while GDAL writes tables, or later, while views and styles are added."""
+    outcome = halted()
     with room(int(part * package.stat().st_size)), pytest.raises(WriteFailure, match="cannot write"):
-        export.write_layer(halted(), "all", tmp_path / "all.gpkg")
+        export.write_layer(outcome, "all", tmp_path / "all.gpkg")
     assert list(tmp_path.iterdir()) == []
 
 
