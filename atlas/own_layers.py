@@ -140,6 +140,9 @@ def doubts(layers: Layers, files: Sequence[OwnFile], snap_km: Mapping[str, float
         if snap_km.get(i, 0.0) > FAR_KM:
             yield (f"{i}: lies {snap_km[i]:,.0f} km from any road, rail or port, and is joined by a straight road - "
                    f"check lon and lat, or fetch its roads: atlas roads {i}")
+    for i in (i for f in files if f.layer == "ports" for i in f.added):
+        yield (f"{i}: ships do not call at a port that the network was not built with; it is reached by road from the "
+               "nearest port - halt that one, or build the network anew (make network)")
     world = build_world(layers, year)
     runs = running(fac, year)
     sent, taken = set(world.lanes["from_id"]), set(world.lanes["to_id"])
