@@ -147,6 +147,9 @@ def outcome_figures(outcome: Any) -> dict[str, Any]:
         "changes": Listed(sorted(changed, key=lambda r: (-abs(r["change_t"]), r["id"]))[:ROWS_MOST], LANE),
         "flows": flow_rows(outcome),
         "passages": through_rows(outcome, "passage"),
+        "passages_changed": Listed(
+            [r for r in through_rows(outcome, "passage") if abs(r["change_t"]) > LEAST_T], THROUGH
+        ),
         "ports": through_rows(outcome, "port"),
         "facilities": Listed([r for r in units if abs(r["change_t"]) > LEAST_T][:ROWS_MOST], UNIT),
         "at_limit": Listed(sorted(risen, key=lambda r: (-r["after_t"], r["id"]))[:ROWS_MOST], UNIT),

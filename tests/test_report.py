@@ -257,3 +257,36 @@ def test_shipped_reports_hold_and_are_the_same_twice(name: str, setting: str, tm
     assert report_check.check_folder(tmp_path / "r") == []
     if name == "country":
         assert reports.make(shipped_study(), reports.read_report(name, [setting])).files == found.files
+
+
+DOCS = (Path(__file__).resolve().parent.parent / "docs/reports.md").read_text(encoding="utf-8")
+
+
+def test_the_docs_name_every_block_filter_and_result() -> None:
+    for name in (*report_file.BLOCKS, *report_file.RESULTS, *report_filters.FORMS, *report_file.CHARTS):
+        assert f"`{name}`" in DOCS or f"`{name}(" in DOCS, name
+
+
+@pytest.mark.slow
+def test_the_example_of_the_docs_is_a_report(tmp_path: Path) -> None:
+    example = re.search(r"```toml\n(.*?)```", DOCS, re.DOTALL)
+    assert example
+    found = reports.make(small_study(), reports.read_report(written(tmp_path, example[1]), ["date=2026-12"]))
+    reports.write(found, tmp_path / "r")
+    assert report_check.check_folder(tmp_path / "r") == []
+    assert "2026-12" in found.files["report.html"].decode()
+
+
+@pytest.mark.slow
+def test_the_monthly_script_of_the_docs_runs(tmp_path: Path) -> None:
+    import os
+    import sys
+
+    script = re.search(r"```sh\n(#!/bin/sh\n.*?)```", DOCS, re.DOTALL)
+    assert script
+    (tmp_path / "monthly.sh").write_text(script[1], encoding="utf-8")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for _ in range(2):  # the second of a month replaces the first
+        subprocess.run(["sh", "monthly.sh"], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True)
+    (made_in,) = (tmp_path / "reports").iterdir()
+    assert {p.name for p in made_in.iterdir()} == set(report_check.FILES)
