@@ -128,7 +128,7 @@ class Legend:
             y -= self.row
             star = Path(np.array(polygon("star")) * [1.0, -1.0])
             self._symbol(x + 0.5 * self.sample, y + 0.2 * self.row, star, 3.2, facecolor=INK, edgecolor=INK)
-            self._say(x + self.sample * 1.2, y, "Your buyers, filled where met")
+            self._say(x + self.sample * 1.2, y, "Your buyers")
         return y
 
     def _head(self, x: float, y: float, text: str) -> None:

@@ -31,6 +31,7 @@ RATIO = 1.2  # between two steps of width
 OFFSET_STEP_PT = 0.3
 ARROW_APART_PT, ARROW_STEP_PT, ARROW_LINE_LEAST_PT = 62.0, 18.0, 10.0
 ARROW_WIDTH_LEAST_PT = 0.75
+BEYOND_PT = 60.0  # how far lines are drawn past the edge of the paper
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def _parts(
         arc = int(arcs[start])
         pieces = [(p - np.array([west, south])) * scale for p in projected(frame, arc, strands.lines[arc])]
         pieces = [p for p in pieces if (p.max(axis=0) > 0).all() and (p.min(axis=0) < limit).all()]
+        pieces = [part for p in pieces for part in _cut(p, limit)]
         if not pieces:
             continue
         keys, tonnes, heading = names[start:stop], all_tonnes[start:stop], all_headings[start:stop]
@@ -133,6 +135,21 @@ def _parts(
             for key, w, d, h in zip(keys, widths, offsets, heading, strict=True):
                 parts.append(_Part(key, line, float(w), float(d), band, int(h) * (1 if forwards else -1)))
     return parts
+
+
+def _cut(line: FloatArray, limit: FloatArray) -> list[FloatArray]:
+    """Return the parts of a line near the paper, the way it runs; close up, the rest would be longer than the Earth."""
+    if (line.min(axis=0) > -BEYOND_PT).all() and (line.max(axis=0) < limit + BEYOND_PT).all():
+        return [line]
+    whole = LineString(line)
+    wide, tall = (float(v) + BEYOND_PT for v in limit)
+    found = []
+    for part in shapely.get_parts(shapely.clip_by_rect(whole, -BEYOND_PT, -BEYOND_PT, wide, tall)):
+        xy = shapely.get_coordinates(part)
+        if len(xy) > 1:
+            first, last = shapely.line_locate_point(whole, shapely.points(xy[[0, -1]]))
+            found.append(xy if first <= last else xy[::-1].copy())
+    return found
 
 
 def strand_widths(keys: list[str], tonnes: FloatArray, view: str) -> FloatArray:

@@ -25,7 +25,9 @@ COLOURS = ("commodity", "source")
 VIEWS = ("before", "after", "change", "all")
 PANELS = ("before", "after", "change")
 LANDSCAPE_IN, PORTRAIT_IN = (11.69, 8.27), (8.27, 11.69)  # A4
-SIZE_LEAST_IN, SIZE_MOST_IN = 4.0, 40.0
+SIZE_LEAST_IN, SIZE_MOST_IN = (5.8, 4.0), 40.0
+LEADING = 1.38  # from one line of the title to the next
+SIGNS_PT = 108.0  # width that the signs need beside the inset
 SCALE_LEAST, SCALE_MOST = 0.78, 1.7  # of type and lines, on paper other than A4
 # All in points of an A4 page.
 MARGIN_PT, GAP_PT = 26.0, 15.0
@@ -89,8 +91,9 @@ def check(
         if value not in known:
             near = nearest(value, known) or list(known)
             problems.append(f"unknown {what} {value[:60]!r}; nearest: {', '.join(near)}")
-    if size_in is not None and not all(SIZE_LEAST_IN <= v <= SIZE_MOST_IN for v in size_in):
-        problems.append(f"size {size_in[0]:g} x {size_in[1]:g}: expected {SIZE_LEAST_IN:g} to {SIZE_MOST_IN:g} inches")
+    if size_in is not None and not all(a <= v <= SIZE_MOST_IN for a, v in zip(SIZE_LEAST_IN, size_in, strict=True)):
+        least = " x ".join(f"{v:g}" for v in SIZE_LEAST_IN)
+        problems.append(f"size {size_in[0]:g} x {size_in[1]:g}: expected {least} to {SIZE_MOST_IN:g} inches")
     if problems:
         raise BadInput(problems)
 
@@ -150,8 +153,9 @@ class _Page:
         y = self.tall - self.margin - self.pt(8)
         big, small = self.pt(TITLE_PT), self.pt(SENTENCE_PT)
         for line in text.wrapped(self.head, self.inner, self._measure(big, bold=True))[:3]:
+            line = text.shortened(line, self.inner, self._measure(big, bold=True))
             write(self.page, self.margin, y, line, big, bold=True)
-            y -= 1.18 * big
+            y -= LEADING * big
         measure = min(self.inner, self.pt(MEASURE_PT))
         for line in text.wrapped(text.standfirst(self.scene.outcome), measure, self._measure(small)):
             write(self.page, self.margin, y + self.pt(2), line, small, colour=SOFT)
@@ -175,15 +179,20 @@ class _Page:
         head = "Facilities, by change" if changed else "Facilities"
         blocks.append(lambda x: legend.stages(x, y, head, sorted(set(found["stage"])), changed))
         signs = self._signs(after=tuple(views) != ("before",))
-        if inset is not None and inset[0] > self.wide / 2:
+        low = y - self.pt(LEGEND_PT)
+        if inset is not None and inset[0] - left > 0.3 * self.inner:
             right = inset[0] - self.pt(10)
-            legend.signs(inset[0] + inset[2] + self.pt(12), y, signs)
+            beyond = inset[0] + inset[2] + self.pt(12)
+            if self.wide - self.margin - beyond >= self.pt(SIGNS_PT):
+                legend.signs(beyond, y, signs)
+            else:  # on upright paper, which has room below
+                low = legend.signs(left, y - (len(goods) + len(kinds) + 2) * legend.row, signs) - self.pt(20)
         else:
             left = inset[0] + inset[2] + self.pt(14) if inset is not None else left
             blocks.append(lambda x: legend.signs(x, y, signs))
         for k, block in enumerate(blocks):
             block(left + k * (right - left) / len(blocks))
-        self._figures(left, y - self.pt(LEGEND_PT), right - left)
+        self._figures(left, low, right - left)
 
     def _figures(self, left: float, y: float, wide: float) -> None:
         """Write the key figures in a row."""

@@ -77,9 +77,8 @@ def _looks(form: str, query: Query) -> tuple[dict[str, Any], int]:
 
     view = "all" if query.view in ("swipe", "side") else query.view
     usual = figure_map.PORTRAIT_IN if view == "all" else figure_map.LANDSCAPE_IN
-    least = figure_map.SIZE_LEAST_IN * MM_PER_INCH
     size = tuple(
-        number(name, usual[k] * MM_PER_INCH, least, MM_MOST) / MM_PER_INCH
+        number(name, usual[k] * MM_PER_INCH, figure_map.SIZE_LEAST_IN[k] * MM_PER_INCH, MM_MOST) / MM_PER_INCH
         for k, name in enumerate(("width_mm", "height_mm"))
     )
     dpi = int(number("dpi", figure_save.DPI, figure_save.DPI_LEAST, DPI_MOST))

@@ -24,7 +24,7 @@ from atlas.cli_map import paper_in
 from atlas.config import settings
 from atlas.errors import BadInput, WriteFailure
 from atlas.figure_labels import Name, Room, Ruler
-from atlas.figure_lines import moved, strand_widths
+from atlas.figure_lines import _cut, moved, strand_widths
 from atlas.figure_words import amount, headline, moves, wrapped
 from atlas.render_style import CHANGES, COMMODITIES, SOURCES
 from atlas.web import create_app
@@ -155,6 +155,20 @@ def test_nothing_runs_across_the_map(name: str) -> None:
 def test_a_box_over_the_antimeridian_is_one_window() -> None:
     frame = figure_frame.local((170.0, -20.0, -160.0, 10.0), 0.6)
     assert frame.holds([(175.0, 0.0), (-165.0, 0.0), (185.0, -5.0), (100.0, 0.0)]).tolist() == [True, True, True, False]
+
+
+def test_a_close_look_is_quick() -> None:
+    """Lines are cut near the paper: at a hundred metres they would be longer than the Earth in points."""
+    start = time.perf_counter()
+    figure_map.draw(outcome(), focus=(0.0, 0.0, 0.001, 0.001), size_in=(7.3, 5.0))
+    assert time.perf_counter() - start < 20.0
+
+
+def test_a_cut_line_keeps_its_way() -> None:
+    line = np.array([[500.0, 50.0], [50.0, 50.0], [50.0, -900.0], [80.0, -900.0], [80.0, 60.0]])
+    first, second = _cut(line, np.array([100.0, 100.0]))
+    assert first[0, 0] > first[1, 0]
+    assert second[0, 1] < second[-1, 1]
 
 
 # ---- looks
