@@ -74,7 +74,7 @@ def draw(figure: Figure, scene: Scene, frame: Frame, view: str, rect: Rect, inse
 
 
 def corner(frame: Frame, rect: Rect, low: float) -> Rect:
-    """Return where the inset stands, from `low` up: over the empty south of the Pacific."""
+    """Return where the inset stands, not below `low`: over the empty south of the Pacific."""
     scale = rect[2] / (frame.window[2] - frame.window[0])
 
     def x(lon: float) -> float:
@@ -85,10 +85,12 @@ def corner(frame: Frame, rect: Rect, low: float) -> Rect:
 
     if frame.lon_0 > 90.0:
         wide = x(284.0) - x(180.0)
-        return x(180.0), low, wide, min(y(-22.0) - low, TALL * wide)
+        tall = min(y(-22.0) - low, TALL * wide)
+        return x(180.0), y(-22.0) - tall, wide, tall
     left = rect[0] + 2.0
     wide = max(x(-76.0) - left, 0.24 * rect[2])
-    return left, low, wide, min(y(-8.0) - low, TALL * wide)
+    tall = min(y(-8.0) - low, TALL * wide)
+    return left, y(-8.0) - tall, wide, tall
 
 
 def _axes(figure: Figure, rect: Rect, zorder: float) -> Axes:
