@@ -14,6 +14,7 @@ from atlas.chain import Chain
 
 _SPLIT = re.compile(r"(<script\b.*?</script>|<style\b.*?</style>|<code\b.*?</code>|<!--.*?-->|<[^>]*>)", re.DOTALL)
 _SAID = re.compile(r'\b(aria-label|title|alt|placeholder|content|data-label)="([^"]*)"')
+_LAYER = re.compile(r'(\\u003e )([^"\\]+)(" : atlas_layer_)')  # a name in the map's own list of layers, behind its sign
 _JSON = re.compile(r'(<script\b[^>]*type="application/json"[^>]*>)(.*?)(</script>)', re.DOTALL)
 
 
@@ -68,6 +69,7 @@ def reworded_page(page: str, chain: Chain) -> str:
 
     def one(part: str) -> str:
         if part.startswith("<script"):
+            part = _LAYER.sub(lambda m: m.group(1) + reworded(m.group(2), chain) + m.group(3), part)
             return _JSON.sub(lambda m: m.group(1) + _data(m.group(2), chain) + m.group(3), part)
         if part.startswith(("<style", "<code", "<!--")):
             return part

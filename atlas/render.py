@@ -109,12 +109,13 @@ def page(
             compare=frame.get("compare"),
         )
     )
+    html = reworded_page(html, chain_of(outcome.layers))  # before scripts are hashed for the policy
     if standalone:
         images = "img-src data:" + (" https://tile.openstreetmap.org" if tiles else "")
         scripts, styles = csp_hashes(html)
         policy = f"default-src 'none'; {images}; style-src {' '.join(styles)}; script-src {' '.join(scripts)}"
         html = html.replace("@policy@", policy, 1)
-    return reworded_page(html, chain_of(outcome.layers))
+    return html
 
 
 def csp_hashes(html: str) -> tuple[list[str], list[str]]:

@@ -146,6 +146,11 @@ def test_words_change_for_people_and_ids_stay() -> None:
     assert reworded("magnets", shipped_chain()) == "magnets"
 
 
+def test_layers_of_a_map_are_named_in_the_words_of_the_chain() -> None:
+    page = '<script>x = {"\\u003c/svg\\u003e Magnet makers" : atlas_layer_015, "magnet": 1}</script>'
+    assert reworded_page(page, read_chain(GALLIUM / "chain.toml")) == page.replace("Magnet makers", "Wafer makers")
+
+
 def test_data_in_a_page_keeps_its_ids() -> None:
     page = '<script type="application/json">{"stage":"magnet","said":"All magnets","Label":"Magnets"}</script>'
     made = reworded_page(page, read_chain(GALLIUM / "chain.toml"))
