@@ -179,7 +179,8 @@ def open_limits(layers: Layers, units: pd.DataFrame) -> pd.Series:
     """Return the most each unit can make with nothing halted, t by id: surge above normal_t, never above nameplate."""
     p, normal = layers.parameters, units["normal_t"].astype(float)
     stage = layers.facilities["stage"].astype(str).reindex(units.index)
-    surge = stage.map({s: float(p.get(f"surge_share_{s}", p["surge_share"])) for s in stage.dropna().unique()})
+    share = {s: float(p.get(f"surge_share_{s}", p["surge_share"])) for s in stage.dropna().unique()}
+    surge = stage.map(share).astype(float)
     return np.maximum(normal, np.minimum(nameplate(layers).reindex(units.index), normal * (1 + surge)))
 
 

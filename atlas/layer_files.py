@@ -84,7 +84,7 @@ def _overlay(address: str, raw: RawLayers) -> None:
     directory = Path(address)
     if not directory.is_dir():
         raise BadInput(f"no layers at {address[:200]!r}: it is neither a directory, a file nor a PostGIS address")
-    mode = _mode(directory)
+    mode = mode_of(directory)
     if (directory / CHAIN_FILE).is_file():
         _take_chain(directory / CHAIN_FILE, mode, raw)
     for entry in sorted(directory.iterdir()):
@@ -123,7 +123,7 @@ def _take_chain(path: Path, mode: str, raw: RawLayers) -> None:
     raw.scenarios.clear()
 
 
-def _mode(directory: Path) -> str:
+def mode_of(directory: Path) -> str:
     """Return what `settings.toml` says about overlaying, `overlay` without one."""
     path = directory / "settings.toml"
     if not path.is_file():

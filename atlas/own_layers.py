@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from atlas.errors import BadInput, LayerError
-from atlas.layer_files import ALWAYS_OVERLAID, layer_path, read_raw
+from atlas.layer_files import ALWAYS_OVERLAID, layer_path, mode_of, read_raw
 from atlas.layers import Layers
 from atlas.world import CALIBRATED_YEAR, build_world, running
 
@@ -62,7 +62,7 @@ def advice(problem: str) -> str:
 def own_files(folder: Path) -> list[OwnFile]:
     """Return what each layer file of a folder does to the shipped rows."""
     shipped, own = read_raw(None), read_raw(folder)
-    replaces = (folder / "settings.toml").is_file() and 'mode = "replace"' in (folder / "settings.toml").read_text()
+    replaces = mode_of(folder) == "replace"
     found = []
     for layer in own.schema.layers:
         path = layer_path(folder, layer, own.schema)
