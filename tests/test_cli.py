@@ -231,7 +231,7 @@ def test_map_and_export_write_files(fake: FakeStudy, tmp_path: Path, monkeypatch
     asked: dict[str, Any] = {}
     monkeypatch.setattr(render, "page", lambda outcome, **how: asked.update(how) or "<!doctype html>")
     assert run("map", "--out", str(tmp_path / "m.html"), "--title", "T", "--focus", "-10,30,40,60").exit_code == 0
-    assert asked == {"title": "T", "focus": "-10,30,40,60"}
+    assert asked == {"view": "change", "title": "T", "focus": "-10,30,40,60"}
     for suffix in (".geojson", ".gpkg", ".csv"):
         assert run("export", "changes", "--halt", "passage:suez", "--out", str(tmp_path / f"c{suffix}")).exit_code == 0
         assert (tmp_path / f"c{suffix}").stat().st_size > 500
