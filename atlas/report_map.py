@@ -11,13 +11,17 @@ from atlas.errors import BadInput
 from atlas.figure_flows import GOODS, KINDS, bundles
 from atlas.figure_ink import Ink
 from atlas.figure_labels import Ruler
-from atlas.figure_legend import Legend, Signs, overlay, write
+from atlas.figure_legend import ROW_PT, Legend, Signs, overlay, write
 from atlas.figure_panel import Scene
 from atlas.figure_places import facilities
 from atlas.render import focus_box
 from atlas.render_data import halted_things
 
-SCALE, LEGEND_PT, PANEL_HEAD_PT = 0.86, 76.0, 12.0
+SCALE, PANEL_HEAD_PT = 0.86, 12.0
+# Rows the legend may need: kinds of change and the way round a ban, else commodities and a row more; beside the inset
+# widths and signs stand below each other.
+ROWS_CHANGE, ROWS_GOODS, ROWS_STACKED = 8, 6, 9
+LEGEND_HEAD_PT, LEGEND_FOOT_PT, STACK_PT = 12.0, 4.0, 20.0
 LOCAL_ASPECT = 0.5
 PANELS = ("before", "after", "change")
 
@@ -57,7 +61,9 @@ def draw(
         high = wide * frame.aspect
         head = PANEL_HEAD_PT if len(views) > 1 else 0.0
         # The inset reaches below the map, beside the legend.
-        below = look.pt(LEGEND_PT) if legend else 2.0
+        boxed = inset and frame.is_world and len(views) == 1
+        rows = ROWS_STACKED if boxed else ROWS_CHANGE if "change" in views else ROWS_GOODS
+        below = look.pt(LEGEND_HEAD_PT + rows * ROW_PT + LEGEND_FOOT_PT) if legend else 2.0
         tall = (high + head) * len(views) + below
         figure = Figure(figsize=(width_in, tall / 72), dpi=100, facecolor="white")
         figure.set_label("Map")
@@ -66,12 +72,12 @@ def draw(
         for name in views:
             top -= high + head
             rect = (0.0, top, wide, high)
-            corner = figure_panel.corner(frame, rect, 3.0) if inset and frame.is_world and len(views) == 1 else None
+            corner = figure_panel.corner(frame, rect, 3.0) if boxed else None
             used |= dict.fromkeys(figure_panel.draw(figure, scene, frame, name, rect, corner))
             if head:
                 write(page, 0.0, top + high + 2.0, words.VIEW_WORDS[name], look.pt(8.4), bold=True)
         if legend:
-            _legend(Legend(page, look), scene, top - look.pt(12), wide, list(used), views, corner)
+            _legend(Legend(page, look), scene, top - look.pt(LEGEND_HEAD_PT), wide, list(used), views, corner)
     return figure
 
 
@@ -97,16 +103,21 @@ def _legend(
         blocks.append(lambda x: legend.flows(x, y, "Flows by commodity", goods))
     if kinds:
         blocks.append(lambda x: legend.flows(x, y, "What became of the flows", kinds))
-    blocks.append(lambda x: legend.widths(x, y))
-    blocks.append(lambda x: legend.stages(x, y, "Facilities, by change" if changed else "Facilities", stages, changed))
-    blocks.append(lambda x: legend.signs(x, y, signs))
+    def widths_and_signs(x: float) -> float:
+        return legend.signs(x, legend.widths(x, y) - legend.look.pt(STACK_PT), signs)
+
+    heading = "Facilities, by change" if changed else "Facilities"
+    if inset is None:
+        blocks.append(lambda x: legend.widths(x, y))
+    blocks.append(lambda x: legend.stages(x, y, heading, stages, changed))
+    blocks.append(widths_and_signs if inset is not None else lambda x: legend.signs(x, y, signs))
     left, right = 0.0, wide
     if inset is not None and inset[0] > wide / 2:
         right = inset[0] - 6.0
     elif inset is not None:
         left = inset[0] + inset[2] + 8.0
-    # The words of flows and of facilities are the longest.
-    weights = [1.3 if k < len(blocks) - 3 else (1.15, 1.2, 0.95)[k - len(blocks) + 3] for k in range(len(blocks))]
+    weights = [1.3] * (goods != [] and not changed) + [1.3] * bool(kinds)  # their words are the longest
+    weights += [1.0] * (len(blocks) - len(weights))
     x = left
     for block, weight in zip(blocks, weights, strict=True):
         block(x)
