@@ -34,7 +34,7 @@ SUFFIXES = (".geojson", ".gpkg", ".fgb", ".parquet", ".csv")  # export.SUFFIXES,
     "--limit-s", type=click.FloatRange(min=0, min_open=True), metavar="S",
     help="Time for a search of sets.  [default: 600 for 2, 1800 for 3]",
 )  # fmt: skip
-@click.option("--out", metavar="FILE", help="File to write: .csv, or for singles .geojson, .gpkg, .fgb or .parquet too.")
+@click.option("--out", metavar="FILE", help="File to write: .csv, for singles also .geojson, .gpkg, .fgb or .parquet.")
 @json_option
 @click.pass_obj
 def chokepoints_command(

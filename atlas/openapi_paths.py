@@ -136,7 +136,7 @@ def operations() -> list[Operation]:
         _places("/api/layers/{name}.geojson", "layer", "Layers", "A layer of the map with the results of the halts",
                 ("path.map_layer", *ANSWER), "Places"),
         _csv("/api/layers/{name}.csv", "layer", "Layers", "A layer of the map as a table; flows as in `flows.csv`",
-             ("path.map_layer", *ANSWER)),
+             ("path.map_layer", *ANSWER, "layers.wkt")),
         Operation("/api/layers/{name}.gpkg", "layer_gpkg", "Layers",
                   "A layer of the map, or `all` of them, as a GeoPackage with styles, for QGIS, ArcGIS and GDAL",
                   ("path.packed_layer", *ANSWER), FILE_TYPES["gpkg"], FILE),

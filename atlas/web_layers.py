@@ -1,18 +1,19 @@
 """The layers for programs: a list of them, their rows, and the layers of a map with the results of halts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import geopandas as gpd
 import pandas as pd
-import shapely
 from flask import Blueprint, Response, current_app, request
 
 from atlas import geo
-from atlas.errors import nearest
+from atlas.errors import BadInput, nearest
 from atlas.export import ATTRIBUTION, LAYERS, TITLES, flows_csv, layer_table, layer_text, write_layer
 from atlas.export_csv import csv_text
+from atlas.export_formats import wkt
 from atlas.export_geojson import collection_text, plain
 from atlas.export_qgis import packed
 from atlas.schema import Column
@@ -44,8 +45,10 @@ def layer_geojson(name: str) -> Response:
 
 @layers_api.get("/api/layers/<name>.csv")
 def layer_csv(name: str) -> Response:
-    """Return a map layer as CSV, with the results of the halts."""
-    return _result(name, "csv", lambda outcome: csv_document(result_rows(outcome, name), name))
+    """Return a map layer as CSV, with the results of the halts; `wkt=1` adds the lines of flows and changes."""
+    lines = _switch("wkt")
+    form = "csv-wkt" if lines else "csv"
+    return _result(name, form, lambda outcome: csv_document(result_rows(outcome, name, lines), name), ("wkt",))
 
 
 @layers_api.get("/api/layers/<name>.gpkg")
@@ -115,18 +118,30 @@ def layer_rows(name: str, layers: Any) -> pd.DataFrame:
     return made
 
 
-def result_rows(outcome: Any, name: str) -> pd.DataFrame:
-    """Return a map layer as a table: points by lon and lat, lines as well-known text, of flows and changes no line.
+def result_rows(outcome: Any, name: str, lines: bool = False) -> pd.DataFrame:
+    """Return a map layer as a table: points by lon and lat, lines as well-known text, of flows and changes if asked.
 
-    Flows have the columns and order of `flows.csv`.
+    Flows have the columns and order of `flows.csv`, before their lines.
     """
-    if name == "flows":
-        return flows_csv(outcome)
-    table = layer_table(outcome, name)
+    table = flows_csv(outcome) if name == "flows" and not lines else layer_table(outcome, name)
+    if name == "flows" and not lines:
+        return table
     made = pd.DataFrame(table.drop(columns=table.geometry.name)).reset_index(names="id")
-    if name in WITH_LINES:
-        made["wkt"] = [shapely.to_wkt(geo.split_antimeridian(g), rounding_precision=6) for g in table.geometry]
+    if name == "flows":
+        made = made[list(flows_csv(outcome).columns)]
+    if lines or name in WITH_LINES:
+        known = {id(g): g for g in table.geometry.to_numpy()}  # flows by one route share its line
+        text = {k: wkt(g) for k, g in known.items()}
+        made["wkt"] = [text[id(g)] for g in table.geometry.to_numpy()]
     return made
+
+
+def _switch(name: str) -> bool:
+    """Return a parameter that is 0 (or left out) or 1."""
+    value = request.args.get(name, "0")
+    if value not in ("0", "1"):
+        raise BadInput(f"{name}={value[:40]}: expected 0 or 1")
+    return value == "1"
 
 
 def _atlas() -> Any:
@@ -159,12 +174,12 @@ def _zipped(outcome: Any) -> Document:
         return Document.of(packed(files), ZIP_TYPE, (attached("atlas.zip"),))
 
 
-def _result(name: str, form: str, write: Any) -> Response:
+def _result(name: str, form: str, write: Any, more: Sequence[str] = ()) -> Response:
     atlas = _atlas()
     known = (*LAYERS, "all") if form in ("gpkg", "zip") else LAYERS
     if name not in known:
         raise NotFound("layer", name, nearest(name, known) or known)
-    query = halt_query(request, atlas.settings)
+    query = halt_query(request, atlas.settings, more=more)
     question = atlas.answers.question(query)
 
     def make() -> Document:

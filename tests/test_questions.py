@@ -157,6 +157,7 @@ def test_answers_lie_where_the_back_of_an_envelope_puts_them(n: int, answer: Any
             assert words in SECTIONS[case["question"]], words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2].strip("`"))
 def test_the_table_agrees(row: list[str], answer: Any) -> None:
     n = next(i for i, c in enumerate(CASES) if c["scenario"] == row[2].strip("`") and not {"halts", "also"} & set(c))

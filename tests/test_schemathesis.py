@@ -102,6 +102,7 @@ def test_every_operation_keeps_its_contract(app: Any) -> None:
     check(Report(app, 2, coverage=False), labels() - labels("openapi"))
 
 
+@pytest.mark.slow
 def test_limits_of_parameters_keep_the_contract(app: Any) -> None:
     """Every limit of every parameter, methods that are not taken, for what solves nothing new."""
     left = labels(FORMS) | labels(LONG) | labels(r"solve|trace|compare|\{thing\}")

@@ -210,6 +210,7 @@ def test_a_small_one_is_spent_to_the_dollar_and_proved(study: Study) -> None:
     assert after["supplied_t"] == pytest.approx(before["supplied_t"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_more_never_lowers_the_objective_and_ends_at_the_closure(study: Study) -> None:
     plain = study.solve()
     steps = [charged(study, usd) for usd in (0.0, 5.0, 60.0, 250.0, HUGE)]
@@ -230,7 +231,10 @@ def test_more_never_lowers_the_objective_and_ends_at_the_closure(study: Study) -
         assert max(v for c in outcome.summary["certificate"].values() for v in c.values()) <= 1e-6
 
 
-@pytest.mark.parametrize("halts", [("passage:malacca@0.5",), ("country:CHN@0.5/magnet", "port:MYKUA"), ("passage:suez@0.5",)], ids="+".join)
+@pytest.mark.parametrize("halts", [
+    pytest.param(("passage:malacca@0.5",), marks=pytest.mark.slow), pytest.param(("passage:suez@0.5",), marks=pytest.mark.slow),
+    ("country:CHN@0.5/magnet", "port:MYKUA"),
+], ids="+".join)  # fmt: skip
 def test_on_top_of_halts_it_never_lowers_the_objective(study: Study, halts: tuple[str, ...]) -> None:
     bare, dear = study.solve(halts), charged(study, 30.0, "bab-el-mandeb", halts)
     assert dear.scenario.specs == bare.scenario.specs

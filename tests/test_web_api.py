@@ -107,6 +107,15 @@ def test_flows_have_the_columns_of_the_contract(client: Any) -> None:
     assert sum(float(r["tonnes"]) for r in magnets) == pytest.approx(told["supplied_t"], rel=1e-5)
 
 
+@pytest.mark.parametrize("name", ["flows", "changes"])
+def test_a_table_has_its_lines_where_they_are_asked_for(name: str, client: Any) -> None:
+    plain = rows(client.get(f"/api/layers/{name}.csv?{HALT}"))
+    lines = rows(client.get(f"/api/layers/{name}.csv?{HALT}&wkt=1"))
+    assert [{k: v for k, v in r.items() if k != "wkt"} for r in lines] == plain
+    assert {r["wkt"].split("(")[0].strip() for r in lines} >= {"LINESTRING", "MULTILINESTRING"}
+    assert client.get(f"/api/layers/{name}.csv?{HALT}&wkt=yes").status_code == 400
+
+
 @pytest.mark.parametrize("name", ["facilities", "ports", "passages", "changes"])
 def test_a_map_layer_is_the_same_as_table_and_map(name: str, client: Any) -> None:
     table = rows(client.get(f"/api/layers/{name}.csv?{HALT}"))

@@ -123,7 +123,7 @@ def asked(study: Any, element: str = "all", **more: Any) -> Question:
 
 @pytest.mark.parametrize(("world", "element", "size"), [
     ("simple", "all", 1), ("simple", "all", 2), ("simple", "all", 3), ("wide", "all", 1), ("wide", "all", 2),
-    ("wide", "Dy", 1), ("wide", "Dy", 2),
+    ("wide", "Dy", 1), pytest.param("wide", "Dy", 2, marks=pytest.mark.slow),
     pytest.param("wide", "all", 3, marks=pytest.mark.slow), pytest.param("wide", "Dy", 3, marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_equal_to_brute_force_on_invented_worlds(world: str, element: str, size: int) -> None:
