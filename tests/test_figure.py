@@ -2,7 +2,6 @@
 
 import copy
 import re
-import time
 from functools import lru_cache
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -24,7 +23,7 @@ from atlas.cli_map import paper_in
 from atlas.config import settings
 from atlas.errors import BadInput, WriteFailure
 from atlas.figure_labels import Name, Room, Ruler
-from atlas.figure_lines import _cut, moved, strand_widths
+from atlas.figure_lines import BEYOND_PT, _cut, moved, strand_widths
 from atlas.figure_words import amount, headline, moves, wrapped
 from atlas.render_style import CHANGES, COMMODITIES, SOURCES
 from atlas.web import create_app
@@ -157,18 +156,20 @@ def test_a_box_over_the_antimeridian_is_one_window() -> None:
     assert frame.holds([(175.0, 0.0), (-165.0, 0.0), (185.0, -5.0), (100.0, 0.0)]).tolist() == [True, True, True, False]
 
 
-def test_a_close_look_is_quick() -> None:
-    """Lines are cut near the paper: at a hundred metres they would be longer than the Earth in points."""
-    start = time.perf_counter()
-    figure_map.draw(outcome(), focus=(0.0, 0.0, 0.001, 0.001), size_in=(7.3, 5.0))
-    assert time.perf_counter() - start < 20.0
-
-
 def test_a_cut_line_keeps_its_way() -> None:
     line = np.array([[500.0, 50.0], [50.0, 50.0], [50.0, -900.0], [80.0, -900.0], [80.0, 60.0]])
     first, second = _cut(line, np.array([100.0, 100.0]))
     assert first[0, 0] > first[1, 0]
     assert second[0, 1] < second[-1, 1]
+
+
+def test_lines_end_near_the_paper_however_close_the_look() -> None:
+    """At a hundred metres a whole line would be longer than the Earth in points, and take as long to dash."""
+    paper = np.array([100.0, 80.0])
+    earth = np.array([[-1e9, 40.0], [1e9, 40.0], [1e9, 1e9], [50.0, 1e9], [50.0, -1e9]])
+    parts = _cut(earth, paper)
+    assert len(parts) == 2
+    assert all((xy >= -BEYOND_PT).all() and (xy <= paper + BEYOND_PT).all() for xy in parts)
 
 
 # ---- looks
@@ -417,12 +418,10 @@ def test_no_name_lies_on_another_however_it_is_drawn(looks: dict[str, Any]) -> N
 
 
 @pytest.mark.slow
-def test_a_map_of_the_shipped_world_is_quick() -> None:
+def test_a_map_of_the_shipped_world_is_small() -> None:
+    """How long it takes is in `make bench`."""
     outcome = shipped().solve(halts=["country:CHN"])
-    start = time.perf_counter()
-    picture = figure_save.picture(figure_map.draw(outcome), "png")
-    assert time.perf_counter() - start < 6.0
-    assert len(picture) < 3_000_000
+    assert len(figure_save.picture(figure_map.draw(outcome), "png")) < 3_000_000
 
 
 @lru_cache(maxsize=1)
