@@ -8,7 +8,7 @@ and a bbox whose west edge is greater than its east edge where the data cross th
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any, TypeAlias
 
@@ -28,6 +28,7 @@ DECIMALS = 6  # about 0.1 m; RFC 7946 advises no more than 7
 # (west, east, south, north) of one part that does not cross the antimeridian
 Extent: TypeAlias = tuple[float, float, float, float]
 Member: TypeAlias = dict[str, Any]
+Moved: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 Encoded: TypeAlias = dict[int, tuple[str, list[Extent]]]  # by identity of the shape
 
 
@@ -80,10 +81,13 @@ def _numbers(value: Any) -> str:
     return _EXPONENT.sub(lambda m: f"{float(m.group()):.{DECIMALS}f}", text) if "e-" in text else text
 
 
-def geometry_member(geometry: BaseGeometry | None, name: str = "geometry") -> tuple[Member | None, list[Extent]]:
+def geometry_member(
+    geometry: BaseGeometry | None, name: str = "geometry", moved: Moved | None = None
+) -> tuple[Member | None, list[Extent]]:
     """Return (GeoJSON geometry object or None, extents of its parts); empty and zero-length geometry gives None.
 
-    Raises LayerError, with `name` in the text, where a coordinate is not finite or a latitude is off the globe.
+    `moved` brings (n, 2) coordinates, already cut, rounded and wound, into another reference system. Raises LayerError,
+    with `name` in the text, where a coordinate is not finite or a latitude is off the globe.
     """
     if geometry is None or geometry.is_empty:
         return None, []
@@ -95,7 +99,7 @@ def geometry_member(geometry: BaseGeometry | None, name: str = "geometry") -> tu
     coordinates: list[Any] = []
     extents: list[Extent] = []
     for piece in pieces:
-        positions = _piece(piece)
+        positions = _piece(piece, moved)
         if positions is not None:
             coordinates.append(positions)
             extents.append(_extent(positions))
@@ -153,23 +157,23 @@ def _properties(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)] or [{}] * len(table)
 
 
-def _piece(piece: BaseGeometry) -> list[Any] | None:
+def _piece(piece: BaseGeometry, moved: Moved | None) -> list[Any] | None:
     """Return the coordinates of a single-part geometry, None if rounding leaves nothing of it."""
     if isinstance(piece, Point):
-        return list(_rounded(get_coordinates(piece))[0].tolist())
+        return list(_listed(_rounded(get_coordinates(piece)), moved)[0])
     if isinstance(piece, LineString):
         xy = _without_repeats(_rounded(get_coordinates(piece)))
-        return xy.tolist() if len(xy) > 1 else None
+        return _listed(xy, moved) if len(xy) > 1 else None
     if isinstance(piece, Polygon):
-        outer = _ring(piece.exterior, counter_clockwise=True)
+        outer = _ring(piece.exterior, moved, counter_clockwise=True)
         if outer is None:
             return None
-        holes = (_ring(hole, counter_clockwise=False) for hole in piece.interiors)
+        holes = (_ring(hole, moved, counter_clockwise=False) for hole in piece.interiors)
         return [outer, *(hole for hole in holes if hole is not None)]
     raise LayerError(f"GeoJSON layers hold points, lines and polygons, not {piece.geom_type}")
 
 
-def _ring(ring: BaseGeometry, counter_clockwise: bool) -> list[list[float]] | None:
+def _ring(ring: BaseGeometry, moved: Moved | None, counter_clockwise: bool) -> list[list[float]] | None:
     """Return a closed ring wound as asked, None if it has no area left after rounding."""
     xy = _without_repeats(_rounded(get_coordinates(ring)))
     if len(xy) < 4:
@@ -178,7 +182,13 @@ def _ring(ring: BaseGeometry, counter_clockwise: bool) -> list[list[float]] | No
     area = float(np.sum(local[:-1, 0] * local[1:, 1] - local[1:, 0] * local[:-1, 1]))
     if area == 0.0:
         return None
-    return (xy if (area > 0) == counter_clockwise else xy[::-1]).tolist()
+    return _listed(xy if (area > 0) == counter_clockwise else xy[::-1], moved)
+
+
+def _listed(xy: NDArray[np.float64], moved: Moved | None) -> list[list[float]]:
+    """Return coordinates as lists, moved where that is asked."""
+    found: list[list[float]] = (xy if moved is None else moved(xy)).tolist()
+    return found
 
 
 def _rounded(xy: NDArray[np.float64]) -> NDArray[np.float64]:

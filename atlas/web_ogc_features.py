@@ -21,7 +21,7 @@ from atlas import geo
 from atlas.export_fields import Field
 from atlas.export_geojson import DECIMALS, Member, bbox, dump, geometry_member, geometry_text, plain
 from atlas.export_tables import geometry_type
-from atlas.web_ogc_query import CRS84, WGS84, Asked, Interval, metres
+from atlas.web_ogc_query import CRS84, WGS84, Asked, Interval, latitude_first, metres
 
 KEPT_BYTES = 150_000_000  # of tables and lines of collections, the oldest go first
 CELL_BYTES = 60  # about what a cell of a table takes up
@@ -157,10 +157,8 @@ class Features:
                 return text
             kind, _, inside = text.partition('","coordinates":')
             return f'{{"type":"{self.geometry_type}","coordinates":[{inside[:-1]}]}}' if kind else text
-        member, _ = geometry_member(shape, name)
-        if member is None:
-            return "null"
-        return dump(self._multi({"type": member["type"], "coordinates": _moved(member["coordinates"], crs)}))
+        member, _ = geometry_member(shape, name, latitude_first if crs == WGS84 else metres)
+        return "null" if member is None else dump(self._multi(member))
 
     def _multi(self, member: Member) -> Member:
         if not self.geometry_type.startswith("Multi") or member["type"].startswith("Multi"):
@@ -222,16 +220,6 @@ def _intersects(first: NDArray[np.float64], last: NDArray[np.float64], during: I
     if start is not None:
         fits &= ~(last < start.astimezone(dt.UTC).year)
     return fits
-
-
-def _moved(coordinates: Any, crs: str) -> Any:
-    """Return nested positions in another coordinate reference system."""
-    if isinstance(coordinates[0], float):
-        return _moved([coordinates], crs)[0]
-    if isinstance(coordinates[0][0], list):
-        return [_moved(c, crs) for c in coordinates]
-    xy = np.asarray(coordinates, dtype=float)
-    return (xy[:, ::-1] if crs == WGS84 else metres(xy)).tolist()
 
 
 def collection_text(members: Mapping[str, Any], features: list[str]) -> str:

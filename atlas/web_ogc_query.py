@@ -145,6 +145,11 @@ def degrees(metres: FloatArray) -> FloatArray:
     return np.column_stack([np.degrees(metres[:, 0] / RADIUS_M), lat])
 
 
+def latitude_first(lonlat: FloatArray) -> FloatArray:
+    """Return (n, 2) positions of EPSG:4326 in the order of its axes."""
+    return lonlat[:, ::-1]
+
+
 def metres(lonlat: FloatArray) -> FloatArray:
     """Return (n, 2) metres of EPSG:3857, to the centimetre; latitudes beyond its square are brought to its edge."""
     lat = np.radians(np.clip(lonlat[:, 1], -LATITUDE_MOST, LATITUDE_MOST))
