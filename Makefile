@@ -28,7 +28,7 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) install -c constraints.txt -e .
+	$(PIP) install -c constraints.txt -e '.[report]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.serve

@@ -18,6 +18,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
 COMMANDS = [line.split("  #")[0].strip() for line in SHELL.splitlines()]
 QUICK = [c for c in COMMANDS if c.startswith(("atlas find", "atlas route"))]
+FILES = [c for c in COMMANDS if c.startswith(("atlas map", "atlas export", "atlas report"))]
 SOLVES = [c for c in COMMANDS if c.startswith("atlas solve")]
 
 
@@ -43,6 +44,14 @@ def test_solves_answer_in_order(tmp_path: Path) -> None:
         done = atlas(line, tmp_path)
         assert done.returncode == 0, (line, done.stderr)
     assert sorted(p.name for p in (tmp_path / "halt").iterdir()) == sorted(export.RESULT_FILES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", FILES)
+def test_files_for_others_are_made(line: str, tmp_path: Path) -> None:
+    done = atlas(line, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert any(tmp_path.iterdir())
 
 
 def test_every_command_is_told() -> None:
