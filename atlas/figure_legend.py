@@ -15,6 +15,7 @@ from matplotlib.transforms import Affine2D
 from atlas import figure_ink as ink
 from atlas.figure_ink import INK, SOFT, WHITE, Ink, label
 from atlas.figure_places import FACILITY_SCALE, marker
+from atlas.render_data import halted_things
 from atlas.render_style import STAGE_LABELS, STAGES, polygon
 
 HEAD_PT, TEXT_PT, ROW_PT = 7.0, 6.6, 10.4
@@ -31,6 +32,16 @@ class Signs:
     halted_point: bool = False
     passages: bool = False
     buyers: bool = False
+
+
+def signs_of(outcome: Any, after: bool) -> Signs:
+    """Return what a map shows beside flows and facilities; before a halt (not `after`) nothing is halted."""
+    things = halted_things(outcome) if after else {}
+    return Signs(
+        bloc=outcome.bloc, halted_country=bool(things.get("country")),
+        halted_point=any(things.get(k) for k in ("facility", "port", "passage", "border")), passages=True,
+        buyers=bool(outcome.summary["scenario"].get("buyers")),
+    )  # fmt: skip
 
 
 def overlay(figure: Figure, zorder: float = 10.0) -> Axes:

@@ -14,11 +14,10 @@ from atlas.figure_flows import GOODS, KINDS, bundles
 from atlas.figure_frame import CHOICES, Frame
 from atlas.figure_ink import SOFT, Ink
 from atlas.figure_labels import Ruler
-from atlas.figure_legend import Legend, Signs, overlay, write
+from atlas.figure_legend import Legend, overlay, signs_of, write
 from atlas.figure_panel import Scene
 from atlas.figure_places import facilities
 from atlas.render import focus_box
-from atlas.render_data import halted_things
 from atlas.render_style import COMMODITIES
 
 COLOURS = ("commodity", "source")
@@ -178,7 +177,7 @@ class _Page:
         blocks.append(lambda x: legend.widths(x, y))
         head = "Facilities, by change" if changed else "Facilities"
         blocks.append(lambda x: legend.stages(x, y, head, sorted(set(found["stage"])), changed))
-        signs = self._signs(after=tuple(views) != ("before",))
+        signs = signs_of(self.scene.outcome, after=tuple(views) != ("before",))
         low = y - self.pt(LEGEND_PT)
         if inset is not None and inset[0] - left > 0.3 * self.inner:
             right = inset[0] - self.pt(10)
@@ -215,11 +214,3 @@ class _Page:
         self.page.plot([self.margin, self.wide - self.margin], [rule] * 2, color=SOFT, linewidth=0.4)
         for k, row in enumerate(rows):
             write(self.page, self.margin, low + step * (len(rows) - 1 - k), row, size, colour=SOFT)
-
-    def _signs(self, after: bool) -> Signs:
-        things = halted_things(self.scene.outcome) if after else {}
-        return Signs(
-            bloc=self.scene.outcome.bloc, halted_country=bool(things.get("country")),
-            halted_point=any(things.get(k) for k in ("facility", "port", "passage", "border")), passages=True,
-            buyers=bool(self.scene.outcome.summary["scenario"].get("buyers")),
-        )  # fmt: skip

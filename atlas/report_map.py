@@ -11,11 +11,11 @@ from atlas.errors import BadInput
 from atlas.figure_flows import GOODS, KINDS, bundles
 from atlas.figure_ink import Ink
 from atlas.figure_labels import Ruler
-from atlas.figure_legend import ROW_PT, Legend, Signs, overlay, write
+from atlas.figure_legend import ROW_PT, Legend, overlay, signs_of, write
+from atlas.figure_map import PANELS
 from atlas.figure_panel import Scene
 from atlas.figure_places import facilities
 from atlas.render import focus_box
-from atlas.render_data import halted_things
 
 SCALE, PANEL_HEAD_PT = 0.86, 12.0
 # Rows the legend may need: kinds of change and the way round a ban, else commodities and a row more; beside the inset
@@ -23,7 +23,6 @@ SCALE, PANEL_HEAD_PT = 0.86, 12.0
 ROWS_CHANGE, ROWS_GOODS, ROWS_STACKED = 8, 6, 9
 LEGEND_HEAD_PT, LEGEND_FOOT_PT, STACK_PT = 12.0, 4.0, 20.0
 LOCAL_ASPECT = 0.5
-PANELS = ("before", "after", "change")
 
 
 def draw(
@@ -91,13 +90,7 @@ def _legend(
     changed = tuple(views) == ("change",)
     found = facilities(scene.outcome, "change", scene.commodities)
     stages = sorted(set(found["stage"]))
-    things = halted_things(scene.outcome)
-    after = tuple(views) != ("before",)
-    signs = Signs(
-        bloc=scene.outcome.bloc, halted_country=after and bool(things["country"]),
-        halted_point=after and any(things[k] for k in ("facility", "port", "passage", "border")), passages=True,
-        buyers=bool(scene.outcome.summary["scenario"].get("buyers")),
-    )  # fmt: skip
+    signs = signs_of(scene.outcome, after=tuple(views) != ("before",))
     blocks = []
     if goods and not changed:
         blocks.append(lambda x: legend.flows(x, y, "Flows by commodity", goods))
